@@ -1,0 +1,1 @@
+"""Crystals, pair force constants, long-range electrostatics and dynamical matrices (NumPy, float64)."""

@@ -1,0 +1,77 @@
+"""Every physical constant and conversion of the project, once (CODATA 2018).
+
+Internal units: eV, Å, amu, e, THz (ordinary frequency; negative means imaginary); cm⁻¹ for output.
+"""
+
+import math
+
+ELEMENTARY_CHARGE = 1.602176634e-19
+"""C"""
+PLANCK = 6.62607015e-34
+"""J s"""
+BOLTZMANN = 1.380649e-23
+"""J/K"""
+SPEED_OF_LIGHT = 299792458.0
+"""m/s"""
+AVOGADRO = 6.02214076e23
+"""1/mol"""
+ATOMIC_MASS = 1.66053906660e-27
+"""kg"""
+VACUUM_PERMITTIVITY = 8.8541878128e-12
+"""F/m"""
+
+COULOMB_EV_ANGSTROM = ELEMENTARY_CHARGE / (4 * math.pi * VACUUM_PERMITTIVITY) * 1e10
+"""e²/(4πε₀) in eV Å.
+
+>>> round(COULOMB_EV_ANGSTROM, 7)
+14.3996455
+"""
+
+SQRT_EIGENVALUE_TO_THZ = math.sqrt(ELEMENTARY_CHARGE / ATOMIC_MASS) * 1e10 / (2 * math.pi) / 1e12
+"""√(eV/Å²/amu) in THz.
+
+>>> round(SQRT_EIGENVALUE_TO_THZ, 6)
+15.633304
+"""
+
+THZ_TO_CM1 = 1e12 / (SPEED_OF_LIGHT * 100)
+"""THz in cm⁻¹.
+
+>>> round(THZ_TO_CM1, 7)
+33.3564095
+"""
+
+THZ_TO_MEV = PLANCK * 1e12 / ELEMENTARY_CHARGE * 1e3
+"""THz in meV (h ν).
+
+>>> round(THZ_TO_MEV, 6)
+4.135668
+"""
+
+SQRT_EIGENVALUE_TO_CM1 = SQRT_EIGENVALUE_TO_THZ * THZ_TO_CM1
+"""√(eV/Å²/amu) in cm⁻¹.
+
+>>> round(SQRT_EIGENVALUE_TO_CM1, 4)
+521.4709
+"""
+
+KELVIN_PER_THZ = PLANCK * 1e12 / BOLTZMANN
+"""h ν / k_B for 1 THz, in K.
+
+>>> round(KELVIN_PER_THZ, 4)
+47.9924
+"""
+
+EV_TO_KJ_PER_MOL = ELEMENTARY_CHARGE * AVOGADRO / 1e3
+"""eV per cell in kJ/mol.
+
+>>> round(EV_TO_KJ_PER_MOL, 4)
+96.4853
+"""
+
+BOLTZMANN_J_PER_K_MOL = BOLTZMANN * AVOGADRO
+"""Gas constant, J/K/mol.
+
+>>> round(BOLTZMANN_J_PER_K_MOL, 5)
+8.31446
+"""
