@@ -1,0 +1,201 @@
+"""The dipole–dipole interaction of Born charges in an anisotropic dielectric, summed exactly.
+
+Two point dipoles in a medium with dielectric tensor ε interact through −∇∇ of 1/(√det ε · Δ), Δ² = rᵀ ε⁻¹ r.
+The lattice sum is split by a Gaussian into a reciprocal and a real-space part (Ewald); their sum does not depend on
+the splitting. Source: X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997), eqs. 69–75. Point charges q in vacuum are
+the special case Z* = q·1, ε = 1, so that this is the Coulomb part of a rigid-ion model too.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Complex, Float, Int
+from numpy import ndarray
+from scipy.special import erfc
+
+from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.neighbours import Pairs, concatenate_pairs, neighbour_pairs, on_site_pairs, pair_vectors
+from mlrim.lattice.supercell import Supercell
+from mlrim.units import COULOMB_EV_ANGSTROM
+
+DECAY = 6.2
+"""Terms are summed until exp(−DECAY²) ≈ 2e-17 of the leading one."""
+
+
+@dataclass(frozen=True, eq=False)
+class DipoleInteraction:
+    """Long-range force constants of a crystal from its Born charges and electronic dielectric tensor.
+
+    Attributes:
+        crystal: primitive cell.
+        born_charges: Z*, e, shape (atoms, 3, 3); first index electric field, second index displacement.
+        dielectric: ε∞, shape (3, 3), symmetric positive definite.
+        ewald_parameter: width of the splitting, 1/Å, in the metric of ε; chosen for speed when not given.
+    """
+
+    crystal: Crystal
+    born_charges: Float[ndarray, "atoms 3 3"]
+    dielectric: Float[ndarray, "3 3"]
+    ewald_parameter: float | None = None
+
+    def __post_init__(self) -> None:
+        dielectric = np.array(self.dielectric, dtype=float)
+        if np.abs(dielectric - dielectric.T).max() > 1e-6 or np.linalg.eigvalsh(dielectric).min() <= 0:
+            raise ValueError(
+                f"the dielectric tensor must be symmetric and positive definite, not {dielectric.tolist()}"
+            )
+        object.__setattr__(self, "dielectric", dielectric)
+        object.__setattr__(self, "born_charges", np.array(self.born_charges, dtype=float))
+
+    def force_constants(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+        """Φ_ij(q) = Σ_R Φ_ij(R) exp(iq·(r_j + R − r_i)), eV/Å², without the non-analytic term at q = 0.
+
+        Args:
+            qpoints: wave vectors in primitive reciprocal vectors (without 2π).
+        """
+        qpoints = np.atleast_2d(np.asarray(qpoints, dtype=float))
+        blocks = self._bare(qpoints)
+        atoms = np.arange(self.crystal.n_atoms)
+        blocks[:, atoms, atoms] -= self._row_sums
+        return blocks
+
+    def non_analytic(self, direction: Float[ndarray, "3"]) -> Float[ndarray, "atoms atoms 3 3"]:
+        """The term that the limit q → 0 along a Cartesian direction adds to Φ(q = 0), eV/Å²."""
+        direction = np.asarray(direction, dtype=float)
+        charges = direction @ self.born_charges
+        prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
+        return prefactor * np.einsum("ia,jb->ijab", charges, charges) / (direction @ self.dielectric @ direction)
+
+    def folded(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
+        """The interaction in a supercell: for every image the sum over its periodic repetitions, eV/Å²."""
+        qpoints = supercell.commensurate_qpoints
+        unique, weights = _half_of_zone(qpoints)
+        qpoints = qpoints[unique]
+        tau = self.crystal.fractional
+        home = np.exp(2j * np.pi * (qpoints @ tau.T))
+        cell_phase = self.force_constants(qpoints) * (home[:, :, None] * home.conj()[:, None, :])[..., None, None]
+        inverse = np.exp(-2j * np.pi * qpoints @ supercell.shifts.T) * weights[:, None] / supercell.n_cells
+        compact = np.einsum("qijab,qk->ijkab", cell_phase, inverse, optimize=True).real
+        return np.ascontiguousarray(compact.reshape(self.crystal.n_atoms, supercell.n_atoms, 3, 3))
+
+    # --- the lattice sum ----------------------------------------------------------------------------------------
+
+    def _bare(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+        """The sum before the acoustic sum rule."""
+        size = 3 * self.crystal.n_atoms
+        blocks = self._reciprocal(qpoints) + self._real(qpoints)
+        return blocks.reshape(len(qpoints), size // 3, 3, size // 3, 3).transpose(0, 1, 3, 2, 4).copy()
+
+    @cached_property
+    def _row_sums(self) -> Float[ndarray, "atoms 3 3"]:
+        """Σ_j Φ_ij(q = 0): what the acoustic sum rule takes off the on-site blocks."""
+        return self._bare(np.zeros((1, 3)))[0].real.sum(axis=1)
+
+    @cached_property
+    def _width(self) -> float:
+        """Ewald parameter Λ, 1/Å."""
+        if self.ewald_parameter is not None:
+            return float(self.ewald_parameter)
+        scale = np.linalg.det(self.dielectric) ** (1 / 6)
+        return 1.9 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
+
+    def _reciprocal(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints rows columns"]:
+        prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
+        charges = self.born_charges.transpose(1, 0, 2).reshape(3, -1)
+        result = np.empty((len(qpoints), charges.shape[1], charges.shape[1]), dtype=complex)
+        for index, qpoint in enumerate(qpoints):
+            integers = self._reciprocal_points
+            vectors = 2 * np.pi * (integers + qpoint) @ self.crystal.reciprocal
+            screened = np.einsum("ka,ab,kb->k", vectors, self.dielectric, vectors)
+            keep = (screened > 1e-14) & (screened < 4 * self._width**2 * DECAY**2)
+            vectors, screened = vectors[keep], screened[keep]
+            weight = np.sqrt(prefactor * np.exp(-screened / (4 * self._width**2)) / screened)
+            phase = np.exp(-2j * np.pi * integers[keep] @ self.crystal.fractional.T)
+            factors = (vectors @ charges) * np.repeat(phase, 3, axis=1) * weight[:, None]
+            result[index] = factors.T.conj() @ factors
+        return result
+
+    @cached_property
+    def _reciprocal_points(self) -> Int[ndarray, "points 3"]:
+        """All G that can matter for a wave vector in the first few zones."""
+        radius = 2 * self._width * DECAY / np.sqrt(np.linalg.eigvalsh(self.dielectric).min()) / (2 * np.pi)
+        limits = np.ceil(radius * np.linalg.norm(self.crystal.lattice, axis=1)).astype(int) + 1
+        axes = [np.arange(-limit, limit + 1) for limit in limits]
+        points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+        lengths = np.linalg.norm(points @ self.crystal.reciprocal, axis=1)
+        margin = np.linalg.norm(self.crystal.reciprocal, axis=1).sum()
+        return points[lengths < radius + margin]
+
+    def _real(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints rows columns"]:
+        pairs, vectors, tensors = self._real_space_pairs
+        n_atoms, n_pairs = self.crystal.n_atoms, len(pairs.i)
+        charges = self.born_charges
+        blocks = np.einsum("pca,pcd,pdb->pab", charges[pairs.i], tensors, charges[pairs.j], optimize=True)
+        result = np.zeros((len(qpoints), n_atoms * n_atoms, 9), dtype=complex)
+        flat = pairs.i * n_atoms + pairs.j
+        order = np.argsort(flat, kind="stable")
+        occupied, starts = np.unique(flat[order], return_index=True)
+        displacement = vectors @ self.crystal.reciprocal.T
+        for index, qpoint in enumerate(qpoints):
+            phase = np.exp(2j * np.pi * (displacement @ qpoint))
+            phased = blocks.reshape(n_pairs, 9) * phase[:, None]
+            result[index, occupied] = np.add.reduceat(phased[order], starts, axis=0)
+        stacked = result.reshape(-1, n_atoms, n_atoms, 3, 3).transpose(0, 1, 3, 2, 4)
+        return stacked.reshape(len(qpoints), 3 * n_atoms, 3 * n_atoms)
+
+    @cached_property
+    def _real_space_pairs(
+        self,
+    ) -> tuple[Pairs, Float[ndarray, "pairs 3"], Float[ndarray, "pairs 3 3"]]:
+        """Pairs of the real-space sum, their vectors and screened dipole tensors, the self term among them."""
+        inverse = np.linalg.inv(self.dielectric)
+        root = np.sqrt(np.linalg.det(self.dielectric))
+        cutoff = DECAY / self._width / np.sqrt(np.linalg.eigvalsh(inverse).min())
+        pairs = neighbour_pairs(self.crystal, cutoff)
+        vectors = pair_vectors(self.crystal, pairs)
+        inside = np.einsum("pa,ab,pb->p", vectors, inverse, vectors) < (DECAY / self._width) ** 2
+        pairs, vectors = Pairs(*(part[inside] for part in pairs)), vectors[inside]
+        tensors = _screened_dipole_tensors(vectors, inverse, self._width) * COULOMB_EV_ANGSTROM / root
+        own = np.broadcast_to(4 * self._width**3 / (3 * np.sqrt(np.pi)) * inverse, (self.crystal.n_atoms, 3, 3))
+        return (
+            concatenate_pairs(pairs, on_site_pairs(self.crystal.n_atoms)),
+            np.concatenate([vectors, np.zeros((self.crystal.n_atoms, 3))]),
+            np.concatenate([tensors, -own * COULOMB_EV_ANGSTROM / root]),
+        )
+
+
+def _screened_dipole_tensors(
+    vectors: Float[ndarray, "pairs 3"], inverse: Float[ndarray, "3 3"], width: float
+) -> Float[ndarray, "pairs 3 3"]:
+    """−∇∇ of erfc(Λ Δ)/Δ with Δ² = rᵀ ε⁻¹ r: force constants between unit dipoles, without e²/(4πε₀√det ε)."""
+    covariant = vectors @ inverse
+    distance = np.sqrt(np.einsum("pa,pa->p", covariant, vectors))
+    gaussian = 2 * width / np.sqrt(np.pi) * np.exp(-((width * distance) ** 2))
+    first = erfc(width * distance) / distance**3 + gaussian / distance**2
+    second = 3 * first / distance**2 + 2 * width**2 * gaussian / distance**2
+    return first[:, None, None] * inverse - second[:, None, None] * covariant[:, :, None] * covariant[:, None, :]
+
+
+def _half_of_zone(qpoints: Float[ndarray, "qpoints 3"]) -> tuple[Int[ndarray, "half"], Float[ndarray, "half"]]:
+    """One of every ±q pair (modulo reciprocal lattice vectors) and its multiplicity."""
+    chosen, weights = [], []
+    seen: dict[tuple[int, ...], int] = {}
+    for index, qpoint in enumerate(qpoints):
+        opposite = _zone_key(-qpoint)
+        if opposite in seen:
+            weights[seen[opposite]] = 2.0
+        else:
+            seen[_zone_key(qpoint)] = len(chosen)
+            chosen.append(index)
+            weights.append(1.0)
+    return np.array(chosen), np.array(weights)
+
+
+def _zone_key(qpoint: Float[ndarray, "3"]) -> tuple[int, ...]:
+    return tuple(np.round((qpoint - np.floor(qpoint + 1e-7)) * 1e6).astype(int))
+
+
+def neutralize_born_charges(born_charges: Float[ndarray, "atoms 3 3"]) -> Float[ndarray, "atoms 3 3"]:
+    """Spread the violation of Σ Z* = 0 evenly over the atoms."""
+    return born_charges - born_charges.mean(axis=0, keepdims=True)
