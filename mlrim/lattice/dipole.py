@@ -22,6 +22,9 @@ from mlrim.units import COULOMB_EV_ANGSTROM
 DECAY = 6.2
 """Terms are summed until exp(−DECAY²) ≈ 2e-17 of the leading one."""
 
+REPAIR_RANGE = 6.0
+"""Range (Å) of the short-ranged blocks that make the sum rule compatible with permutation symmetry."""
+
 
 @dataclass(frozen=True, eq=False)
 class DipoleInteraction:
@@ -55,10 +58,8 @@ class DipoleInteraction:
             qpoints: wave vectors in primitive reciprocal vectors (without 2π).
         """
         qpoints = np.atleast_2d(np.asarray(qpoints, dtype=float))
-        blocks = self._bare(qpoints)
-        atoms = np.arange(self.crystal.n_atoms)
-        blocks[:, atoms, atoms] -= self._row_sums
-        return blocks
+        pairs, vectors, blocks = self._real_space
+        return self._reciprocal(qpoints) + self._fourier(qpoints, pairs, vectors, blocks)
 
     def non_analytic(self, direction: Float[ndarray, "3"]) -> Float[ndarray, "atoms atoms 3 3"]:
         """The term that the limit q → 0 along a Cartesian direction adds to Φ(q = 0), eV/Å²."""
@@ -79,19 +80,6 @@ class DipoleInteraction:
         compact = np.einsum("qijab,qk->ijkab", cell_phase, inverse, optimize=True).real
         return np.ascontiguousarray(compact.reshape(self.crystal.n_atoms, supercell.n_atoms, 3, 3))
 
-    # --- the lattice sum ----------------------------------------------------------------------------------------
-
-    def _bare(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
-        """The sum before the acoustic sum rule."""
-        size = 3 * self.crystal.n_atoms
-        blocks = self._reciprocal(qpoints) + self._real(qpoints)
-        return blocks.reshape(len(qpoints), size // 3, 3, size // 3, 3).transpose(0, 1, 3, 2, 4).copy()
-
-    @cached_property
-    def _row_sums(self) -> Float[ndarray, "atoms 3 3"]:
-        """Σ_j Φ_ij(q = 0): what the acoustic sum rule takes off the on-site blocks."""
-        return self._bare(np.zeros((1, 3)))[0].real.sum(axis=1)
-
     @cached_property
     def _width(self) -> float:
         """Ewald parameter Λ, 1/Å."""
@@ -100,7 +88,7 @@ class DipoleInteraction:
         scale = np.linalg.det(self.dielectric) ** (1 / 6)
         return 1.9 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
 
-    def _reciprocal(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints rows columns"]:
+    def _reciprocal(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
         charges = self.born_charges.transpose(1, 0, 2).reshape(3, -1)
         result = np.empty((len(qpoints), charges.shape[1], charges.shape[1]), dtype=complex)
@@ -114,7 +102,7 @@ class DipoleInteraction:
             phase = np.exp(-2j * np.pi * integers[keep] @ self.crystal.fractional.T)
             factors = (vectors @ charges) * np.repeat(phase, 3, axis=1) * weight[:, None]
             result[index] = factors.T.conj() @ factors
-        return result
+        return _as_blocks(result)
 
     @cached_property
     def _reciprocal_points(self) -> Int[ndarray, "points 3"]:
@@ -127,42 +115,83 @@ class DipoleInteraction:
         margin = np.linalg.norm(self.crystal.reciprocal, axis=1).sum()
         return points[lengths < radius + margin]
 
-    def _real(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints rows columns"]:
-        pairs, vectors, tensors = self._real_space_pairs
-        n_atoms, n_pairs = self.crystal.n_atoms, len(pairs.i)
-        charges = self.born_charges
-        blocks = np.einsum("pca,pcd,pdb->pab", charges[pairs.i], tensors, charges[pairs.j], optimize=True)
-        result = np.zeros((len(qpoints), n_atoms * n_atoms, 9), dtype=complex)
+    def _fourier(
+        self,
+        qpoints: Float[ndarray, "qpoints 3"],
+        pairs: Pairs,
+        vectors: Float[ndarray, "pairs 3"],
+        blocks: Float[ndarray, "pairs 3 3"],
+    ) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+        """Σ_R of the blocks with the phases of their vectors."""
+        n_atoms = self.crystal.n_atoms
         flat = pairs.i * n_atoms + pairs.j
         order = np.argsort(flat, kind="stable")
         occupied, starts = np.unique(flat[order], return_index=True)
-        displacement = vectors @ self.crystal.reciprocal.T
+        displacement = (vectors @ self.crystal.reciprocal.T)[order]
+        sorted_blocks = blocks.reshape(-1, 9)[order]
+        result = np.zeros((len(qpoints), n_atoms * n_atoms, 9), dtype=complex)
         for index, qpoint in enumerate(qpoints):
-            phase = np.exp(2j * np.pi * (displacement @ qpoint))
-            phased = blocks.reshape(n_pairs, 9) * phase[:, None]
-            result[index, occupied] = np.add.reduceat(phased[order], starts, axis=0)
-        stacked = result.reshape(-1, n_atoms, n_atoms, 3, 3).transpose(0, 1, 3, 2, 4)
-        return stacked.reshape(len(qpoints), 3 * n_atoms, 3 * n_atoms)
+            phased = sorted_blocks * np.exp(2j * np.pi * (displacement @ qpoint))[:, None]
+            result[index, occupied] = np.add.reduceat(phased, starts, axis=0)
+        return result.reshape(-1, n_atoms, n_atoms, 3, 3)
 
     @cached_property
-    def _real_space_pairs(
-        self,
+    def _real_space(self) -> tuple[Pairs, Float[ndarray, "pairs 3"], Float[ndarray, "pairs 3 3"]]:
+        """Pairs, vectors and blocks of everything that is summed in real space, the sum-rule terms included."""
+        bare = self._bare_real_space
+        n_atoms = self.crystal.n_atoms
+        gamma = np.zeros((1, 3))
+        row_sums = (self._reciprocal(gamma) + self._fourier(gamma, *bare))[0].real.sum(axis=1)
+        symmetric = (row_sums + row_sums.swapaxes(1, 2)) / 2
+        on_site = (on_site_pairs(n_atoms), np.zeros((n_atoms, 3)), -symmetric)
+        terms = (bare, on_site, self._antisymmetric_repair(row_sums - symmetric))
+        pairs, vectors, blocks = zip(*terms, strict=True)
+        return concatenate_pairs(*pairs), np.concatenate(vectors), np.concatenate(blocks)
+
+    def _antisymmetric_repair(
+        self, excess: Float[ndarray, "atoms 3 3"]
     ) -> tuple[Pairs, Float[ndarray, "pairs 3"], Float[ndarray, "pairs 3 3"]]:
-        """Pairs of the real-space sum, their vectors and screened dipole tensors, the self term among them."""
+        """Short-ranged blocks w(r)(λ_j − λ_i) whose row sums are −excess.
+
+        With general Born charges the row sums of the dipole interaction are not symmetric matrices, so that an
+        on-site term cannot obey the sum rule and be symmetric at once. The antisymmetric excess A_i (Σ A_i = 0) is
+        therefore carried by neighbours: λ solves the weighted graph Laplacian, which keeps Φ_ij(R) = Φ_ji(−R)ᵀ.
+        """
+        pairs = neighbour_pairs(self.crystal, REPAIR_RANGE)
+        if np.abs(excess).max() < 1e-13:
+            pairs = Pairs(*(part[:0] for part in pairs))
+        vectors = pair_vectors(self.crystal, pairs)
+        weights = (1 - np.einsum("pa,pa->p", vectors, vectors) / REPAIR_RANGE**2) ** 3
+        laplacian = np.zeros((self.crystal.n_atoms, self.crystal.n_atoms))
+        np.add.at(laplacian, (pairs.i, pairs.j), weights)
+        laplacian -= np.diag(laplacian.sum(axis=1))
+        potentials = np.linalg.pinv(laplacian, hermitian=True) @ -excess.reshape(-1, 9)
+        blocks = weights[:, None] * (potentials[pairs.j] - potentials[pairs.i])
+        return pairs, vectors, blocks.reshape(-1, 3, 3)
+
+    @cached_property
+    def _bare_real_space(self) -> tuple[Pairs, Float[ndarray, "pairs 3"], Float[ndarray, "pairs 3 3"]]:
+        """The real-space half of the Ewald sum, the self term included, before the sum rule."""
         inverse = np.linalg.inv(self.dielectric)
-        root = np.sqrt(np.linalg.det(self.dielectric))
+        strength = COULOMB_EV_ANGSTROM / np.sqrt(np.linalg.det(self.dielectric))
         cutoff = DECAY / self._width / np.sqrt(np.linalg.eigvalsh(inverse).min())
         pairs = neighbour_pairs(self.crystal, cutoff)
         vectors = pair_vectors(self.crystal, pairs)
         inside = np.einsum("pa,ab,pb->p", vectors, inverse, vectors) < (DECAY / self._width) ** 2
         pairs, vectors = Pairs(*(part[inside] for part in pairs)), vectors[inside]
-        tensors = _screened_dipole_tensors(vectors, inverse, self._width) * COULOMB_EV_ANGSTROM / root
-        own = np.broadcast_to(4 * self._width**3 / (3 * np.sqrt(np.pi)) * inverse, (self.crystal.n_atoms, 3, 3))
-        return (
-            concatenate_pairs(pairs, on_site_pairs(self.crystal.n_atoms)),
-            np.concatenate([vectors, np.zeros((self.crystal.n_atoms, 3))]),
-            np.concatenate([tensors, -own * COULOMB_EV_ANGSTROM / root]),
-        )
+        tensors = _screened_dipole_tensors(vectors, inverse, self._width)
+        own = -4 * self._width**3 / (3 * np.sqrt(np.pi)) * inverse
+        pairs = concatenate_pairs(pairs, on_site_pairs(self.crystal.n_atoms))
+        vectors = np.concatenate([vectors, np.zeros((self.crystal.n_atoms, 3))])
+        tensors = np.concatenate([tensors, np.broadcast_to(own, (self.crystal.n_atoms, 3, 3))])
+        charges = self.born_charges
+        blocks = charges[pairs.i].swapaxes(1, 2) @ (strength * tensors) @ charges[pairs.j]
+        return pairs, vectors, blocks
+
+
+def _as_blocks(matrices: Complex[ndarray, "qpoints rows columns"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+    n_atoms = matrices.shape[1] // 3
+    return matrices.reshape(-1, n_atoms, 3, n_atoms, 3).transpose(0, 1, 3, 2, 4)
 
 
 def _screened_dipole_tensors(
