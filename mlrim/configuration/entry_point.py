@@ -1,0 +1,165 @@
+"""The frame of every command: compose, validate everything, run, and speak plainly about mistakes.
+
+    @entry_point("train", TrainConfig, checks=[...])
+    def main(config: DictConfig) -> float | None: ...
+
+Exit status: 0 done, 1 a mistake in the input or an unexpected error, 2 a mistake in the configuration,
+130 interrupted. MLRIM_DEBUG=1 shows tracebacks for users' mistakes as well.
+"""
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra import compose, initialize_config_dir
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+import mlrim
+from mlrim.configuration.overrides import override_problems, parsed
+from mlrim.configuration.problems import Problem, report
+from mlrim.configuration.schema import Check, configuration_problems
+from mlrim.configuration.sources import with_sources
+from mlrim.errors import UserError
+
+BAD_INPUT, BAD_CONFIGURATION, INTERRUPTED = 1, 2, 130
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+Main = Callable[[DictConfig], Any]
+
+
+def entry_point(config_name: str, schema: type, checks: Iterable[Check] = ()) -> Callable[[Main], Callable[[], None]]:
+    """Decorate the main function of a command whose primary configuration is configs/`config_name`.yaml."""
+
+    def decorate(function: Main) -> Callable[[], None]:
+        @functools.wraps(function)
+        def main() -> None:
+            arguments = get_args_parser().parse_args()
+            runs = not (arguments.help or arguments.hydra_help or arguments.cfg or arguments.info)
+            if runs and not arguments.shell_completion:
+                problems = validate(config_name, arguments.overrides, schema, tuple(checks), arguments.multirun)
+                if problems:
+                    stop(report(problems), BAD_CONFIGURATION)
+            run_with_hydra(function, config_name)
+
+        return main
+
+    return decorate
+
+
+def configuration_directory() -> Path:
+    """The folder configs/: beside the entry points in a checkout, inside the package when installed."""
+    package = Path(mlrim.__file__).resolve().parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def validate(
+    config_name: str, overrides: Sequence[str], schema: type, checks: Iterable[Check] = (), multirun: bool = False
+) -> list[Problem]:
+    """All problems of a command line; of a multirun, its first combination is looked at."""
+    directory = configuration_directory()
+    if multirun:
+        overrides = [without_sweep(override) for override in overrides]
+    with initialize_config_dir(str(directory), version_base="1.3", job_name=config_name):
+        try:
+            config = compose(config_name, overrides=list(overrides), return_hydra_config=True)
+        except (HydraException, OmegaConfBaseException) as failure:
+            return override_problems(config_name, overrides, failure)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        config.hydra.runtime.output_dir = "outputs"
+    problems = list(unresolved(config)) or configuration_problems(plain(config), schema, checks)
+    return with_sources(problems, directory, config_name, choices, overrides)
+
+
+def without_sweep(override: str) -> str:
+    """The first of several values that an override of a multirun lists."""
+    parsed_override = parsed(override)
+    if parsed_override is None or not parsed_override.is_discrete_sweep():
+        return override
+    return f"{parsed_override.get_key_element()}={next(parsed_override.sweep_string_iterator())}"
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved configuration as dictionaries and lists, without Hydra's own part."""
+    return OmegaConf.to_container(own_part(config), resolve=True)  # type: ignore[return-value]
+
+
+def own_part(config: DictConfig) -> DictConfig:
+    """The configuration without Hydra's own part; interpolations into that part keep their value."""
+    HydraConfig.instance().set_config(config)
+    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+
+
+def unresolved(config: DictConfig) -> Iterable[Problem]:
+    """Problems of interpolations such as ${cutof} that point nowhere."""
+    for key in config:
+        if key == "hydra":
+            continue
+        try:
+            OmegaConf.to_container(OmegaConf.create({key: config._get_node(key)}), resolve=False)
+            node = config[key] if not OmegaConf.is_missing(config, key) else None
+            if OmegaConf.is_config(node):
+                OmegaConf.to_container(node, resolve=True)
+        except OmegaConfBaseException as error:
+            yield Problem(str(error.full_key or key), str(error).splitlines()[0])
+
+
+def run_with_hydra(function: Main, config_name: str) -> None:
+    """Hand over to Hydra: it makes the run folder, sets up logging and calls `function`, once or many times."""
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises what it would otherwise print in its own way
+    register_plugins()
+
+    def guarded(config: DictConfig) -> Any:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return function(config)
+        return speaking_plainly(lambda: function(config))
+
+    decorated = hydra.main(str(configuration_directory()), config_name, version_base="1.3")(guarded)
+    speaking_plainly(decorated)
+
+
+def register_plugins() -> None:
+    """Make our sweeper known to Hydra, which looks for plug-ins in installed packages only."""
+    from hydra.core.plugins import Plugins
+
+    from hydra_plugins.mlrim_study import StudySweeper
+
+    Plugins.instance().register(StudySweeper)
+
+
+def speaking_plainly(action: Callable[[], Any]) -> Any:
+    """Run `action`; a user's mistake ends the program with its message and without a traceback."""
+    try:
+        return action()
+    except UserError as error:
+        if os.environ.get("MLRIM_DEBUG") == "1":
+            raise
+        stop(str(error), BAD_INPUT)
+    except (HydraException, OmegaConfBaseException) as error:
+        if isinstance(error.__cause__, UserError):
+            stop(str(error.__cause__), BAD_INPUT)
+        raise
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        stop(f"Cannot write{where}: {error.strerror}. Free some space or choose another output folder.", BAD_INPUT)
+    except KeyboardInterrupt:
+        stop("Interrupted.", INTERRUPTED)
+
+
+def stop(message: str, status: int) -> None:
+    """Print `message` to standard error and end the program with `status`."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(status)

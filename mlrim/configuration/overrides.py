@@ -1,0 +1,125 @@
+"""Turn a composition that Hydra refuses into problems that name the mistyped words."""
+
+from collections.abc import Iterator, Sequence
+
+from hydra import compose
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mlrim.configuration.problems import Problem, did_you_mean, listed
+
+COMMAND_LINE = "the command line"
+
+
+def override_problems(config_name: str, arguments: Sequence[str], failure: Exception) -> list[Problem]:
+    """The problems behind `failure`, which composing `config_name` with `arguments` raised."""
+    problems: list[Problem] = []
+    groups, values = [], []
+    for argument in arguments:
+        override = parsed(argument)
+        if override is None:
+            problems.append(syntax_problem(argument))
+        elif is_group(override.key_or_group):
+            problem = choice_problem(override, argument)
+            problems.append(problem) if problem else groups.append(argument)
+        else:
+            values.append((override, argument))
+    config = composed(config_name, groups)
+    if config is not None:
+        problems.extend(key_problems(config, values))
+    return problems or [Problem("configuration", first_sentence(failure))]
+
+
+def parsed(argument: str) -> Override | None:
+    """The override that `argument` means to Hydra, None when it means nothing."""
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        return None
+
+
+def syntax_problem(argument: str) -> Problem:
+    """The problem of an argument that is no override."""
+    return Problem(
+        argument,
+        "is not an option of the form key=value; text with spaces, commas, brackets or = needs quotes: "
+        "'key=\"some text\"'.",
+        source=COMMAND_LINE,
+    )
+
+
+def is_group(name: str) -> bool:
+    """Whether `name` is a folder of choices in configs/."""
+    return bool(choices_of(name))
+
+
+def choices_of(group: str) -> list[str]:
+    """The choices of a configuration group."""
+    loader = GlobalHydra.instance().config_loader()
+    return list(loader.get_group_options(group, ObjectType.CONFIG))
+
+
+def group_names() -> list[str]:
+    """The configuration groups, without Hydra's own."""
+    loader = GlobalHydra.instance().config_loader()
+    return [name for name in loader.list_groups("") if name != "hydra"]
+
+
+def choice_problem(override: Override, argument: str) -> Problem | None:
+    """The problem of a group override that names no existing choice."""
+    value, group = override.value(), override.key_or_group
+    names = value if isinstance(value, list) else [value]
+    choices = choices_of(group)
+    for name in names:
+        if name is not None and not override.is_sweep_override() and str(name) not in choices:
+            message = f'there is no {group} "{name}".{did_you_mean(str(name), choices)}'
+            return Problem(group, message, listed(choices), f"{COMMAND_LINE} ({argument})")
+    return None
+
+
+def composed(config_name: str, arguments: Sequence[str]) -> DictConfig | None:
+    """The configuration with only these overrides, None when even that fails."""
+    try:
+        return compose(config_name, overrides=list(arguments))
+    except (HydraException, OmegaConfBaseException):
+        return None
+
+
+def key_problems(config: DictConfig, values: Sequence[tuple[Override, str]]) -> Iterator[Problem]:
+    """Problems of `key=value` arguments whose key does not exist."""
+    known = dotted_keys(config)
+    for override, argument in values:
+        key = override.key_or_group
+        if key.startswith("hydra.") or override.is_add() or override.is_force_add() or key in known:
+            continue
+        hint = did_you_mean(key, [*known, *group_names()])
+        parent = key.rpartition(".")[0]
+        siblings = [name for name in known if name.rpartition(".")[0] == parent]
+        allowed = listed({*siblings, *(group_names() if not parent else [])})
+        yield Problem(key, f"unknown option.{hint}", allowed, f"{COMMAND_LINE} ({argument})")
+
+
+def dotted_keys(config: DictConfig, prefix: str = "") -> list[str]:
+    """All keys of a configuration, inner nodes included, in dotted form."""
+    keys: list[str] = []
+    for key in config:
+        keys.append(f"{prefix}{key}")
+        if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
+            node = config[key]
+            if isinstance(node, DictConfig):
+                keys.extend(dotted_keys(node, f"{prefix}{key}."))
+    return keys
+
+
+def first_sentence(failure: Exception) -> str:
+    """Hydra's own words, without its advice on debugging and its list of search paths."""
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("Config search path", "provider=", "full_key", "Set the"))]
+    if failure.__cause__ is not None:
+        kept.append(str(failure.__cause__).splitlines()[0])
+    return " ".join(kept) or type(failure).__name__
