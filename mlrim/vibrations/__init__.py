@@ -1,0 +1,1 @@
+"""From force constants to observables: dispersions, densities of states, Γ modes, thermal properties."""

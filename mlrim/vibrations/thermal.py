@@ -1,0 +1,95 @@
+"""Harmonic thermal properties per primitive cell: free energy, energy, entropy, heat capacity.
+
+Sources: Born and Huang, Dynamical Theory of Crystal Lattices; phonopy's formulation. The low-temperature
+    limit of the
+energy is the zero-point energy, the high-temperature limit of the heat capacity 3 N k.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mlrim.units import BOLTZMANN_J_PER_K_MOL, EV_TO_KJ_PER_MOL, KELVIN_PER_THZ, THZ_TO_MEV
+
+SMALLEST_FREQUENCY = 1e-3
+"""Modes below this frequency (THz) are left out: the acoustic modes at Γ, and imaginary modes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ThermalProperties:
+    """Thermal properties of one mole of primitive cells at a list of temperatures.
+
+    Attributes:
+        temperatures: K.
+        free_energy: Helmholtz energy F, kJ/mol.
+        energy: internal energy E = F + T S, kJ/mol.
+        entropy: S, J/K/mol.
+        heat_capacity: C_v, J/K/mol.
+        zero_point_energy: E at 0 K, kJ/mol.
+        heat_capacity_limit: 3 N k, the heat capacity at high temperature when every mode counts, J/K/mol.
+        imaginary_modes: number of imaginary modes on the mesh, which are left out.
+        imaginary_share: their share of all modes, weighted by the wave vectors' weights.
+    """
+
+    temperatures: Float[ndarray, "temperatures"]
+    free_energy: Float[ndarray, "temperatures"]
+    energy: Float[ndarray, "temperatures"]
+    entropy: Float[ndarray, "temperatures"]
+    heat_capacity: Float[ndarray, "temperatures"]
+    zero_point_energy: float
+    heat_capacity_limit: float
+    imaginary_modes: int
+    imaginary_share: float
+
+
+def thermal_properties(
+    frequencies: Float[ndarray, "qpoints modes"],
+    weights: Float[ndarray, "qpoints"],
+    temperatures: Float[ndarray, "temperatures"],
+) -> ThermalProperties:
+    """Thermal properties from frequencies on a mesh.
+
+    Args:
+        frequencies: signed frequencies, THz; imaginary ones and the zero modes at Γ are left out.
+        weights: share of the zone of every wave vector.
+        temperatures: K, not negative.
+    """
+    temperatures = np.asarray(temperatures, dtype=float)
+    weights = weights / weights.sum()
+    counted = frequencies > SMALLEST_FREQUENCY
+    imaginary = frequencies < -SMALLEST_FREQUENCY
+    share = np.broadcast_to(weights[:, None], frequencies.shape)
+    columns = np.array(
+        [_one_temperature(frequencies[counted], share[counted], value) for value in temperatures]
+    )
+    free_energy, energy, entropy, heat_capacity = columns.reshape(-1, 4).T
+    return ThermalProperties(
+        temperatures,
+        free_energy,
+        energy,
+        entropy,
+        heat_capacity,
+        zero_point_energy=_one_temperature(frequencies[counted], share[counted], 0.0)[0],
+        heat_capacity_limit=frequencies.shape[1] * BOLTZMANN_J_PER_K_MOL,
+        imaginary_modes=int(imaginary.sum()),
+        imaginary_share=float(share[imaginary].sum() / frequencies.shape[1]),
+    )
+
+
+def _one_temperature(
+    frequencies: Float[ndarray, "modes"], weights: Float[ndarray, "modes"], temperature: float
+) -> tuple[float, float, float, float]:
+    """F, E (kJ/mol), S, C_v (J/K/mol) at one temperature."""
+    quantum = frequencies * THZ_TO_MEV * 1e-3 * EV_TO_KJ_PER_MOL
+    zero_point = float(weights @ quantum) / 2
+    if temperature <= 0:
+        return zero_point, zero_point, 0.0, 0.0
+    x = frequencies * KELVIN_PER_THZ / temperature
+    occupation = 1 / np.expm1(np.minimum(x, 500))
+    energy = zero_point + float(weights @ (quantum * occupation))
+    logarithm = np.log(-np.expm1(-x))
+    entropy = BOLTZMANN_J_PER_K_MOL * float(weights @ (x * occupation - logarithm))
+    heat_capacity = BOLTZMANN_J_PER_K_MOL * float(weights @ (x**2 * occupation * (occupation + 1)))
+    return energy - temperature * entropy * 1e-3, energy, entropy, heat_capacity
