@@ -1,8 +1,8 @@
 """A crystal: lattice, atoms and masses as one immutable value."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.data import atomic_masses_iupac2016, chemical_symbols
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from phonopy.structure.atoms import PhonopyAtoms
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Crystal:
     """A periodic arrangement of atoms; by convention in this project a primitive cell.
 
@@ -29,14 +29,23 @@ class Crystal:
     lattice: Float[ndarray, "3 3"]
     positions: Float[ndarray, "atoms 3"]
     numbers: Int[ndarray, "atoms"]
-    masses: Float[ndarray, "atoms"] = field(default=None)  # type: ignore[assignment]
+    masses: Float[ndarray, "atoms"]
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "lattice", np.array(self.lattice, dtype=float).reshape(3, 3))
-        object.__setattr__(self, "positions", np.array(self.positions, dtype=float).reshape(-1, 3))
-        object.__setattr__(self, "numbers", np.array(self.numbers, dtype=np.int64))
-        masses = standard_masses(self.numbers) if self.masses is None else np.array(self.masses, dtype=float)
-        object.__setattr__(self, "masses", masses)
+    def __init__(
+        self,
+        lattice: Float[ndarray, "3 3"],
+        positions: Float[ndarray, "atoms 3"],
+        numbers: Int[ndarray, "atoms"],
+        masses: Float[ndarray, "atoms"] | None = None,
+    ) -> None:
+        values = {
+            "lattice": np.array(lattice, dtype=float).reshape(3, 3),
+            "positions": np.array(positions, dtype=float).reshape(-1, 3),
+            "numbers": np.array(numbers, dtype=np.int64),
+            "masses": standard_masses(numbers) if masses is None else np.array(masses, dtype=float),
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
         if not len(self.positions) == len(self.numbers) == len(self.masses):
             raise ValueError(
                 f"a crystal needs one position, number and mass per atom, not "
@@ -50,13 +59,13 @@ class Crystal:
         fractional: Float[ndarray, "atoms 3"],
         numbers: Int[ndarray, "atoms"],
         masses: Float[ndarray, "atoms"] | None = None,
-    ) -> Self:
+    ) -> "Crystal":
         """The crystal with atoms at fractional coordinates."""
         lattice = np.array(lattice, dtype=float)
         return cls(lattice, np.asarray(fractional, dtype=float) @ lattice, numbers, masses)
 
     @classmethod
-    def from_ase(cls, atoms: "Atoms") -> Self:
+    def from_ase(cls, atoms: "Atoms") -> "Crystal":
         """The crystal in an ASE `Atoms`, keeping its cell, order and masses."""
         return cls(atoms.cell.array, atoms.positions, atoms.numbers, atoms.get_masses())
 
@@ -121,4 +130,3 @@ class Crystal:
 def standard_masses(numbers: Int[ndarray, "atoms"]) -> Float[ndarray, "atoms"]:
     """Standard atomic weights (IUPAC 2016), amu."""
     return atomic_masses_iupac2016[np.asarray(numbers)]
-

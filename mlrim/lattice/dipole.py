@@ -19,8 +19,8 @@ from mlrim.lattice.neighbours import Pairs, concatenate_pairs, neighbour_pairs, 
 from mlrim.lattice.supercell import Supercell
 from mlrim.units import COULOMB_EV_ANGSTROM
 
-DECAY = 6.2
-"""Terms are summed until exp(−DECAY²) ≈ 2e-17 of the leading one."""
+DECAY = 5.6
+"""Terms are summed until exp(−DECAY²) ≈ 2e-14 of the leading one."""
 
 REPAIR_RANGE = 6.0
 """Range (Å) of the short-ranged blocks that make the sum rule compatible with permutation symmetry."""
@@ -51,7 +51,9 @@ class DipoleInteraction:
         object.__setattr__(self, "dielectric", dielectric)
         object.__setattr__(self, "born_charges", np.array(self.born_charges, dtype=float))
 
-    def force_constants(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+    def force_constants(
+        self, qpoints: Float[ndarray, "qpoints 3"]
+    ) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         """Φ_ij(q) = Σ_R Φ_ij(R) exp(iq·(r_j + R − r_i)), eV/Å², without the non-analytic term at q = 0.
 
         Args:
@@ -66,7 +68,9 @@ class DipoleInteraction:
         direction = np.asarray(direction, dtype=float)
         charges = direction @ self.born_charges
         prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
-        return prefactor * np.einsum("ia,jb->ijab", charges, charges) / (direction @ self.dielectric @ direction)
+        return (
+            prefactor * np.einsum("ia,jb->ijab", charges, charges) / (direction @ self.dielectric @ direction)
+        )
 
     def folded(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
         """The interaction in a supercell: for every image the sum over its periodic repetitions, eV/Å²."""
@@ -75,7 +79,9 @@ class DipoleInteraction:
         qpoints = qpoints[unique]
         tau = self.crystal.fractional
         home = np.exp(2j * np.pi * (qpoints @ tau.T))
-        cell_phase = self.force_constants(qpoints) * (home[:, :, None] * home.conj()[:, None, :])[..., None, None]
+        cell_phase = (
+            self.force_constants(qpoints) * (home[:, :, None] * home.conj()[:, None, :])[..., None, None]
+        )
         inverse = np.exp(-2j * np.pi * qpoints @ supercell.shifts.T) * weights[:, None] / supercell.n_cells
         compact = np.einsum("qijab,qk->ijkab", cell_phase, inverse, optimize=True).real
         return np.ascontiguousarray(compact.reshape(self.crystal.n_atoms, supercell.n_atoms, 3, 3))
@@ -86,14 +92,16 @@ class DipoleInteraction:
         if self.ewald_parameter is not None:
             return float(self.ewald_parameter)
         scale = np.linalg.det(self.dielectric) ** (1 / 6)
-        return 1.9 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
+        return 1.1 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
 
-    def _reciprocal(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+    def _reciprocal(
+        self, qpoints: Float[ndarray, "qpoints 3"]
+    ) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
         charges = self.born_charges.transpose(1, 0, 2).reshape(3, -1)
         result = np.empty((len(qpoints), charges.shape[1], charges.shape[1]), dtype=complex)
         for index, qpoint in enumerate(qpoints):
-            integers = self._reciprocal_points
+            integers = self._reciprocal_points - np.round(qpoint).astype(np.int64)
             vectors = 2 * np.pi * (integers + qpoint) @ self.crystal.reciprocal
             screened = np.einsum("ka,ab,kb->k", vectors, self.dielectric, vectors)
             keep = (screened > 1e-14) & (screened < 4 * self._width**2 * DECAY**2)
@@ -106,13 +114,13 @@ class DipoleInteraction:
 
     @cached_property
     def _reciprocal_points(self) -> Int[ndarray, "points 3"]:
-        """All G that can matter for a wave vector in the first few zones."""
+        """All G that can matter for a wave vector with coordinates in [−½, ½]."""
         radius = 2 * self._width * DECAY / np.sqrt(np.linalg.eigvalsh(self.dielectric).min()) / (2 * np.pi)
         limits = np.ceil(radius * np.linalg.norm(self.crystal.lattice, axis=1)).astype(int) + 1
         axes = [np.arange(-limit, limit + 1) for limit in limits]
         points = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
         lengths = np.linalg.norm(points @ self.crystal.reciprocal, axis=1)
-        margin = np.linalg.norm(self.crystal.reciprocal, axis=1).sum()
+        margin = np.linalg.norm(self.crystal.reciprocal, axis=1).sum() / 2
         return points[lengths < radius + margin]
 
     def _fourier(
@@ -189,7 +197,9 @@ class DipoleInteraction:
         return pairs, vectors, blocks
 
 
-def _as_blocks(matrices: Complex[ndarray, "qpoints rows columns"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+def _as_blocks(
+    matrices: Complex[ndarray, "qpoints rows columns"],
+) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
     n_atoms = matrices.shape[1] // 3
     return matrices.reshape(-1, n_atoms, 3, n_atoms, 3).transpose(0, 1, 3, 2, 4)
 
@@ -203,10 +213,14 @@ def _screened_dipole_tensors(
     gaussian = 2 * width / np.sqrt(np.pi) * np.exp(-((width * distance) ** 2))
     first = erfc(width * distance) / distance**3 + gaussian / distance**2
     second = 3 * first / distance**2 + 2 * width**2 * gaussian / distance**2
-    return first[:, None, None] * inverse - second[:, None, None] * covariant[:, :, None] * covariant[:, None, :]
+    return (
+        first[:, None, None] * inverse - second[:, None, None] * covariant[:, :, None] * covariant[:, None, :]
+    )
 
 
-def _half_of_zone(qpoints: Float[ndarray, "qpoints 3"]) -> tuple[Int[ndarray, "half"], Float[ndarray, "half"]]:
+def _half_of_zone(
+    qpoints: Float[ndarray, "qpoints 3"],
+) -> tuple[Int[ndarray, "half"], Float[ndarray, "half"]]:
     """One of every ±q pair (modulo reciprocal lattice vectors) and its multiplicity."""
     chosen, weights = [], []
     seen: dict[tuple[int, ...], int] = {}
@@ -222,7 +236,7 @@ def _half_of_zone(qpoints: Float[ndarray, "qpoints 3"]) -> tuple[Int[ndarray, "h
 
 
 def _zone_key(qpoint: Float[ndarray, "3"]) -> tuple[int, ...]:
-    return tuple(np.round((qpoint - np.floor(qpoint + 1e-7)) * 1e6).astype(int))
+    return tuple(np.round((qpoint - np.floor(qpoint + 1e-7)) * 1e6).astype(int).tolist())
 
 
 def neutralize_born_charges(born_charges: Float[ndarray, "atoms 3 3"]) -> Float[ndarray, "atoms 3 3"]:

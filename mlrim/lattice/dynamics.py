@@ -6,7 +6,7 @@ D(q) = Fourier[Φ_short-range](q) + D_dipole(q), in the atom-phase convention ex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -54,7 +54,7 @@ class LatticeDynamics:
         supercell: Supercell,
         born_charges: Float[ndarray, "atoms 3 3"] | None = None,
         dielectric: Float[ndarray, "3 3"] | None = None,
-    ) -> Self:
+    ) -> "LatticeDynamics":
         """From the total force constants of a supercell (eV/Å²) and, where known, Born charges (e) and ε∞."""
         if born_charges is None or dielectric is None:
             return cls(supercell.crystal, unfold(compact, supercell))

@@ -72,7 +72,9 @@ def fold(force_constants: PairForceConstants, supercell: Supercell) -> Float[nda
     """Sum the blocks of all pairs that coincide modulo the supercell; compact, canonical order, eV/Å²."""
     pairs, n_images = force_constants.pairs, supercell.n_atoms
     compact = np.zeros((supercell.crystal.n_atoms * n_images, 3, 3))
-    np.add.at(compact, pairs.i * n_images + supercell.image_index(pairs.j, pairs.shifts), force_constants.blocks)
+    np.add.at(
+        compact, pairs.i * n_images + supercell.image_index(pairs.j, pairs.shifts), force_constants.blocks
+    )
     return compact.reshape(-1, n_images, 3, 3)
 
 
@@ -83,21 +85,19 @@ def unfold(compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell) ->
 
 
 def symmetrize_compact(
-    compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell, iterations: int = 10
+    compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell
 ) -> Float[ndarray, "atoms images 3 3"]:
-    """Impose permutation symmetry and the acoustic sum rule on compact force constants.
+    """Impose permutation symmetry and the acoustic sum rule on compact force constants, exactly.
 
-    The residue of the sum rule is spread evenly over all images of an atom's row and column, which keeps both rules.
+    The residue S_i of the sum rule is spread evenly over all images: the block between atoms i and j loses
+    (S_i + S_jᵀ)/n − ΣS/n², which keeps the permutation symmetry.
     """
-    atoms = np.arange(supercell.crystal.n_atoms)
-    partner_atom, cell = np.divmod(np.arange(supercell.n_atoms), supercell.n_cells)
-    mirrored = supercell.image_index(
-        np.broadcast_to(atoms[:, None], (len(atoms), supercell.n_atoms)),
-        np.broadcast_to(-supercell.shifts[cell], (len(atoms), supercell.n_atoms, 3)),
-    )
-    for _ in range(iterations):
-        compact = compact - compact.mean(axis=1, keepdims=True)
-        compact = (compact + compact[partner_atom[None, :], mirrored].swapaxes(-1, -2)) / 2
-    home = atoms * supercell.n_cells
-    compact[atoms, home] -= compact.sum(axis=1)
-    return compact
+    n_atoms, n_images = compact.shape[:2]
+    partner, cell = np.divmod(np.arange(n_images), supercell.n_cells)
+    home = np.broadcast_to(np.arange(n_atoms)[:, None], (n_atoms, n_images))
+    back = np.broadcast_to(-supercell.shifts[cell], (n_atoms, n_images, 3))
+    mirrored = compact[partner[None, :], supercell.image_index(home, back)].swapaxes(-1, -2)
+    compact = (compact + mirrored) / 2
+    sums = compact.sum(axis=1)
+    excess = (sums[:, None] + sums.swapaxes(1, 2)[None, :]) / n_atoms - sums.sum(axis=0) / n_atoms**2
+    return compact - np.repeat(excess, supercell.n_cells, axis=1) / supercell.n_cells

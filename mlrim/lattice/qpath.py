@@ -75,14 +75,15 @@ def path_through(
 
 
 def regular_mesh(crystal: Crystal, shape: tuple[int, int, int], symmetry: bool = True) -> QMesh:
-    """A Γ-centred mesh, reduced by the point group and time reversal unless `symmetry` is off."""
-    cell = (crystal.lattice, crystal.fractional, crystal.numbers)
-    if not symmetry:
-        cell = (crystal.lattice, crystal.fractional, np.arange(crystal.n_atoms) + 1)
-    mapping, grid = spglib.get_ir_reciprocal_mesh(shape, cell, is_shift=[0, 0, 0], is_time_reversal=True)
+    """A Γ-centred mesh, reduced by time reversal and, unless `symmetry` is off, by the point group."""
+    rotations = _rotations(crystal) if symmetry else np.eye(3, dtype=np.int64)[None]
+    mapping, grid = spglib.get_stabilized_reciprocal_mesh(shape, rotations, is_time_reversal=True)
     representatives, inverse, counts = np.unique(mapping, return_inverse=True, return_counts=True)
     return QMesh(
-        grid[representatives] / np.array(shape, dtype=float), counts / counts.sum(), shape, inverse.reshape(-1)
+        grid[representatives] / np.array(shape, dtype=float),
+        counts / counts.sum(),
+        shape,
+        inverse.reshape(-1),
     )
 
 
@@ -91,6 +92,12 @@ def mesh_shape(crystal: Crystal, spacing: float = 0.02) -> tuple[int, int, int]:
     lengths = np.linalg.norm(crystal.reciprocal, axis=1)
     first, second, third = (max(1, int(np.ceil(length / spacing))) for length in lengths)
     return first, second, third
+
+
+def _rotations(crystal: Crystal) -> Int[ndarray, "operations 3 3"]:
+    cell = (crystal.lattice, crystal.fractional, crystal.numbers)
+    dataset = spglib.get_symmetry_dataset(cell, symprec=1e-4)
+    return dataset.rotations if dataset is not None else np.eye(3, dtype=np.int64)[None]
 
 
 def _pretty(label: str) -> str:

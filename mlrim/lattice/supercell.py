@@ -132,7 +132,9 @@ def lattice_points(rows: Int[ndarray, "3 3"]) -> Int[ndarray, "cells 3"]:
     return points[np.lexsort((*points.T[::-1], np.any(points != 0, axis=1)))]
 
 
-def _scaled_coordinates(points: Int[ndarray, "*points 3"], rows: Int[ndarray, "3 3"]) -> Int[ndarray, "*points 3"]:
+def _scaled_coordinates(
+    points: Int[ndarray, "*points 3"], rows: Int[ndarray, "3 3"]
+) -> Int[ndarray, "*points 3"]:
     """Coordinates of integer points along the rows, times |determinant|: exact integers."""
     determinant = abs(round(np.linalg.det(rows)))
     return np.asarray(points) @ np.round(np.linalg.inv(rows) * determinant).astype(np.int64)
@@ -176,7 +178,9 @@ def suggest_supercell_matrix(
 def _point_group_rotations(crystal: Crystal) -> Int[ndarray, "operations 3 3"]:
     import spglib
 
-    dataset = spglib.get_symmetry_dataset((crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-4)
+    dataset = spglib.get_symmetry_dataset(
+        (crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-4
+    )
     return dataset.rotations if dataset is not None else np.eye(3, dtype=np.int64)[None]
 
 

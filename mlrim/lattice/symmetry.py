@@ -154,7 +154,9 @@ def _kinds(crystal: Crystal) -> list[int]:
     return np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1).tolist()
 
 
-def _cartesian(crystal: Crystal, rotations: Int[ndarray, "operations 3 3"]) -> Float[ndarray, "operations 3 3"]:
+def _cartesian(
+    crystal: Crystal, rotations: Int[ndarray, "operations 3 3"]
+) -> Float[ndarray, "operations 3 3"]:
     """Rotations in Cartesian coordinates, made exactly orthogonal."""
     cartesian = crystal.lattice.T @ rotations @ np.linalg.inv(crystal.lattice.T)
     left, _, right = np.linalg.svd(cartesian)
