@@ -73,17 +73,13 @@ class Crystal:
         """As an ASE `Atoms`, periodic in three directions."""
         from ase import Atoms
 
-        return Atoms(
-            numbers=self.numbers, positions=self.positions, cell=self.lattice, masses=self.masses, pbc=True
-        )
+        return Atoms(numbers=self.numbers, positions=self.positions, cell=self.lattice, masses=self.masses, pbc=True)
 
     def to_phonopy(self) -> "PhonopyAtoms":
         """As a `PhonopyAtoms`."""
         from phonopy.structure.atoms import PhonopyAtoms
 
-        return PhonopyAtoms(
-            cell=self.lattice, positions=self.positions, numbers=self.numbers, masses=self.masses
-        )
+        return PhonopyAtoms(cell=self.lattice, positions=self.positions, numbers=self.numbers, masses=self.masses)
 
     @property
     def n_atoms(self) -> int:

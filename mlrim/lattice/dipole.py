@@ -51,9 +51,7 @@ class DipoleInteraction:
         object.__setattr__(self, "dielectric", dielectric)
         object.__setattr__(self, "born_charges", np.array(self.born_charges, dtype=float))
 
-    def force_constants(
-        self, qpoints: Float[ndarray, "qpoints 3"]
-    ) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+    def force_constants(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         """Φ_ij(q) = Σ_R Φ_ij(R) exp(iq·(r_j + R − r_i)), eV/Å², without the non-analytic term at q = 0.
 
         Args:
@@ -68,9 +66,7 @@ class DipoleInteraction:
         direction = np.asarray(direction, dtype=float)
         charges = direction @ self.born_charges
         prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
-        return (
-            prefactor * np.einsum("ia,jb->ijab", charges, charges) / (direction @ self.dielectric @ direction)
-        )
+        return prefactor * np.einsum("ia,jb->ijab", charges, charges) / (direction @ self.dielectric @ direction)
 
     def folded(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
         """The interaction in a supercell: for every image the sum over its periodic repetitions, eV/Å²."""
@@ -79,9 +75,7 @@ class DipoleInteraction:
         qpoints = qpoints[unique]
         tau = self.crystal.fractional
         home = np.exp(2j * np.pi * (qpoints @ tau.T))
-        cell_phase = (
-            self.force_constants(qpoints) * (home[:, :, None] * home.conj()[:, None, :])[..., None, None]
-        )
+        cell_phase = self.force_constants(qpoints) * (home[:, :, None] * home.conj()[:, None, :])[..., None, None]
         inverse = np.exp(-2j * np.pi * qpoints @ supercell.shifts.T) * weights[:, None] / supercell.n_cells
         compact = np.einsum("qijab,qk->ijkab", cell_phase, inverse, optimize=True).real
         return np.ascontiguousarray(compact.reshape(self.crystal.n_atoms, supercell.n_atoms, 3, 3))
@@ -94,9 +88,7 @@ class DipoleInteraction:
         scale = np.linalg.det(self.dielectric) ** (1 / 6)
         return 1.1 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
 
-    def _reciprocal(
-        self, qpoints: Float[ndarray, "qpoints 3"]
-    ) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
+    def _reciprocal(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
         charges = self.born_charges.transpose(1, 0, 2).reshape(3, -1)
         result = np.empty((len(qpoints), charges.shape[1], charges.shape[1]), dtype=complex)
@@ -213,9 +205,7 @@ def _screened_dipole_tensors(
     gaussian = 2 * width / np.sqrt(np.pi) * np.exp(-((width * distance) ** 2))
     first = erfc(width * distance) / distance**3 + gaussian / distance**2
     second = 3 * first / distance**2 + 2 * width**2 * gaussian / distance**2
-    return (
-        first[:, None, None] * inverse - second[:, None, None] * covariant[:, :, None] * covariant[:, None, :]
-    )
+    return first[:, None, None] * inverse - second[:, None, None] * covariant[:, :, None] * covariant[:, None, :]
 
 
 def _half_of_zone(

@@ -77,9 +77,7 @@ def _reciprocal_space(crystal: Crystal, charges: Float[ndarray, "atoms"], width:
     structure = phase @ charges
     kernel = 4 * np.pi / crystal.volume * COULOMB_EV_ANGSTROM * np.exp(-squares / (4 * width**2)) / squares
     energy = kernel * np.abs(structure) ** 2 / 2
-    forces = np.einsum(
-        "k,kj,ka->ja", kernel, (phase * structure.conj()[:, None]).imag, vectors, optimize=True
-    )
+    forces = np.einsum("k,kj,ka->ja", kernel, (phase * structure.conj()[:, None]).imag, vectors, optimize=True)
     anisotropy = 2 / squares + 1 / (2 * width**2)
     stress = np.einsum("k,ka,kb->ab", energy * anisotropy, vectors, vectors) - np.eye(3) * energy.sum()
     return EnergyForcesStress(float(energy.sum()), forces * charges[:, None], stress / crystal.volume)

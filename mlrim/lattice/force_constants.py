@@ -29,9 +29,7 @@ def with_self_blocks(pairs: Pairs, blocks: Float[ndarray, "pairs 3 3"], n_atoms:
     """Add the on-site blocks that the acoustic sum rule demands: Φ_ii(0) = −Σ of all other blocks of atom i."""
     on_site = np.zeros((n_atoms, 3, 3))
     np.add.at(on_site, pairs.i, -blocks)
-    return PairForceConstants(
-        concatenate_pairs(pairs, on_site_pairs(n_atoms)), np.concatenate([blocks, on_site])
-    )
+    return PairForceConstants(concatenate_pairs(pairs, on_site_pairs(n_atoms)), np.concatenate([blocks, on_site]))
 
 
 def no_force_constants(n_atoms: int) -> PairForceConstants:
@@ -72,9 +70,7 @@ def fold(force_constants: PairForceConstants, supercell: Supercell) -> Float[nda
     """Sum the blocks of all pairs that coincide modulo the supercell; compact, canonical order, eV/Å²."""
     pairs, n_images = force_constants.pairs, supercell.n_atoms
     compact = np.zeros((supercell.crystal.n_atoms * n_images, 3, 3))
-    np.add.at(
-        compact, pairs.i * n_images + supercell.image_index(pairs.j, pairs.shifts), force_constants.blocks
-    )
+    np.add.at(compact, pairs.i * n_images + supercell.image_index(pairs.j, pairs.shifts), force_constants.blocks)
     return compact.reshape(-1, n_images, 3, 3)
 
 

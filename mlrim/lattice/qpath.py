@@ -69,9 +69,7 @@ def path_through(
         directions.append(np.broadcast_to(step / length, (len(fractions), 3)))
         segments.append(slice(start, start + len(fractions)))
         travelled, start = travelled + length, start + len(fractions)
-    return QPath(
-        np.concatenate(qpoints), np.concatenate(distances), np.concatenate(directions), segments, labels
-    )
+    return QPath(np.concatenate(qpoints), np.concatenate(distances), np.concatenate(directions), segments, labels)
 
 
 def regular_mesh(crystal: Crystal, shape: tuple[int, int, int], symmetry: bool = True) -> QMesh:

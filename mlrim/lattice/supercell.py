@@ -80,9 +80,7 @@ class Supercell:
             np.repeat(self.crystal.masses, repeat),
         )
 
-    def image_index(
-        self, atoms: Int[ndarray, "*pairs"], shifts: Int[ndarray, "*pairs 3"]
-    ) -> Int[ndarray, "*pairs"]:
+    def image_index(self, atoms: Int[ndarray, "*pairs"], shifts: Int[ndarray, "*pairs 3"]) -> Int[ndarray, "*pairs"]:
         """The supercell atom that atom j at lattice translation R coincides with, modulo the supercell."""
         keys, order = self._sorted_keys
         found = np.searchsorted(keys, _coset_keys(shifts, self.matrix.T))
@@ -132,9 +130,7 @@ def lattice_points(rows: Int[ndarray, "3 3"]) -> Int[ndarray, "cells 3"]:
     return points[np.lexsort((*points.T[::-1], np.any(points != 0, axis=1)))]
 
 
-def _scaled_coordinates(
-    points: Int[ndarray, "*points 3"], rows: Int[ndarray, "3 3"]
-) -> Int[ndarray, "*points 3"]:
+def _scaled_coordinates(points: Int[ndarray, "*points 3"], rows: Int[ndarray, "3 3"]) -> Int[ndarray, "*points 3"]:
     """Coordinates of integer points along the rows, times |determinant|: exact integers."""
     determinant = abs(round(np.linalg.det(rows)))
     return np.asarray(points) @ np.round(np.linalg.inv(rows) * determinant).astype(np.int64)
@@ -155,9 +151,7 @@ def _minkowski_reduced(lattice: Float[ndarray, "3 3"]) -> tuple[Float[ndarray, "
     return np.asarray(reduced), np.asarray(operation, dtype=np.int64)
 
 
-def suggest_supercell_matrix(
-    crystal: Crystal, min_length: float = 10.0, max_atoms: int = 400
-) -> Int[ndarray, "3 3"]:
+def suggest_supercell_matrix(crystal: Crystal, min_length: float = 10.0, max_atoms: int = 400) -> Int[ndarray, "3 3"]:
     """A supercell that is at least `min_length` (Å) thick in every direction and keeps the crystal's symmetry.
 
     The multiples along the primitive vectors follow the distances between lattice planes; where these multiples
@@ -178,9 +172,7 @@ def suggest_supercell_matrix(
 def _point_group_rotations(crystal: Crystal) -> Int[ndarray, "operations 3 3"]:
     import spglib
 
-    dataset = spglib.get_symmetry_dataset(
-        (crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-4
-    )
+    dataset = spglib.get_symmetry_dataset((crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-4)
     return dataset.rotations if dataset is not None else np.eye(3, dtype=np.int64)[None]
 
 

@@ -88,9 +88,7 @@ def crystal_system(number: int) -> str:
     return next(name for limit, name in limits.items() if number <= limit)
 
 
-def symmetrize_site_tensors(
-    tensors: Float[ndarray, "atoms 3 3"], group: SpaceGroup
-) -> Float[ndarray, "atoms 3 3"]:
+def symmetrize_site_tensors(tensors: Float[ndarray, "atoms 3 3"], group: SpaceGroup) -> Float[ndarray, "atoms 3 3"]:
     """Average a Cartesian tensor of every atom, such as its Born charge, over the space group."""
     total = np.zeros_like(tensors)
     for rotation, permutation in zip(group.cartesian, group.permutations, strict=True):
@@ -122,9 +120,7 @@ def project_space_group(
     return total / len(kept)
 
 
-def project_pairs(
-    force_constants: PairForceConstants, crystal: Crystal, group: SpaceGroup
-) -> PairForceConstants:
+def project_pairs(force_constants: PairForceConstants, crystal: Crystal, group: SpaceGroup) -> PairForceConstants:
     """Average pair force constants over the space group; pairs that symmetry adds to the list are added."""
     pairs, blocks = force_constants
     rows, rotated = [], []
@@ -137,9 +133,7 @@ def project_pairs(
     distinct, inverse = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
     total = np.zeros((len(distinct), 3, 3))
     np.add.at(total, inverse.reshape(-1), np.concatenate(rotated))
-    return PairForceConstants(
-        Pairs(distinct[:, 0], distinct[:, 1], distinct[:, 2:]), total / len(group.rotations)
-    )
+    return PairForceConstants(Pairs(distinct[:, 0], distinct[:, 1], distinct[:, 2:]), total / len(group.rotations))
 
 
 def _operations_of(supercell: Supercell, group: SpaceGroup) -> list[int]:
@@ -154,9 +148,7 @@ def _kinds(crystal: Crystal) -> list[int]:
     return np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1).tolist()
 
 
-def _cartesian(
-    crystal: Crystal, rotations: Int[ndarray, "operations 3 3"]
-) -> Float[ndarray, "operations 3 3"]:
+def _cartesian(crystal: Crystal, rotations: Int[ndarray, "operations 3 3"]) -> Float[ndarray, "operations 3 3"]:
     """Rotations in Cartesian coordinates, made exactly orthogonal."""
     cartesian = crystal.lattice.T @ rotations @ np.linalg.inv(crystal.lattice.T)
     left, _, right = np.linalg.svd(cartesian)

@@ -28,9 +28,7 @@ def fluorite(a: float, numbers: tuple[int, int] = (20, 9)) -> Crystal:
 
 def caesium_chloride(a: float) -> Crystal:
     """Primitive CsCl cell."""
-    return Crystal.from_fractional(
-        a * np.eye(3), np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]]), np.array([55, 17])
-    )
+    return Crystal.from_fractional(a * np.eye(3), np.array([[0.0, 0, 0], [0.5, 0.5, 0.5]]), np.array([55, 17]))
 
 
 def rutile(a: float = 4.593, c: float = 2.959, u: float = 0.3053) -> Crystal:

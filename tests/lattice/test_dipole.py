@@ -78,9 +78,7 @@ def test_lo_to_splitting_of_a_cubic_diatomic_is_the_closed_form():
     """ω_LO² − ω_TO² = e²Z*²/(ε₀ ε∞ V μ): MgO with Z* = 1.96, ε∞ = 2.956, V = 18.68 Å³."""
     crystal = rocksalt((4 * 18.68) ** (1 / 3))
     born = np.array([1.96, -1.96])[:, None, None] * np.eye(3)
-    dynamics = LatticeDynamics(
-        crystal, no_force_constants(2), DipoleInteraction(crystal, born, 2.956 * np.eye(3))
-    )
+    dynamics = LatticeDynamics(crystal, no_force_constants(2), DipoleInteraction(crystal, born, 2.956 * np.eye(3)))
     gamma = np.zeros((1, 3))
     squares = np.linalg.eigvalsh(dynamics.dynamical_matrices(gamma, np.array([0, 0, 1.0])))[0]
     reduced_mass = crystal.masses.prod() / crystal.masses.sum()
@@ -92,9 +90,7 @@ def test_wave_vectors_of_other_zones_give_the_same_frequencies_with_the_limit_al
     interaction = interaction_of(3)
     dynamics = LatticeDynamics(interaction.crystal, no_force_constants(4), interaction)
     direction = np.array([1.0, 0.2, -0.4])
-    spectra = np.linalg.eigvalsh(
-        dynamics.dynamical_matrices(np.array([[0.0, 0, 0], [0, 1, 0], [2, 0, -1]]), direction)
-    )
+    spectra = np.linalg.eigvalsh(dynamics.dynamical_matrices(np.array([[0.0, 0, 0], [0, 1, 0], [2, 0, -1]]), direction))
     np.testing.assert_allclose(spectra[1:], np.broadcast_to(spectra[0], spectra[1:].shape), atol=1e-9)
 
 

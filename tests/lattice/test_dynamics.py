@@ -53,9 +53,7 @@ def test_subtracting_then_adding_the_dipole_term_is_exact(cells):
     crystal, short_range, dipole = sodium_chloride()
     exact = LatticeDynamics(crystal, short_range, dipole)
     supercell = Supercell(crystal, cells * np.eye(3, dtype=int))
-    remade = LatticeDynamics.from_supercell(
-        exact.folded(supercell), supercell, dipole.born_charges, dipole.dielectric
-    )
+    remade = LatticeDynamics.from_supercell(exact.folded(supercell), supercell, dipole.born_charges, dipole.dielectric)
     qpoints = off_grid_path(crystal)
     error = np.abs(remade.frequencies(qpoints) - exact.frequencies(qpoints)) * THZ_TO_CM1
     assert error.max() < 0.01
@@ -132,7 +130,7 @@ def read_benchmark(folder: Path, name: str, scratch: Path) -> tuple[Phonopy, dic
     settings = dict(line.split("=", 1) for line in texts["phonopy.conf"].splitlines() if "=" in line)
     settings = {key.strip(): value.split() for key, value in settings.items()}
     size = np.array(settings["DIM"], dtype=int)
-    axis = [float(Fraction(entry)) for entry in settings.get("PRIMITIVE_AXIS", "1 0 0 0 1 0 0 0 1".split())]
+    axis = [float(Fraction(entry)) for entry in settings.get("PRIMITIVE_AXIS", list("100010001"))]
     phonon = Phonopy(
         read_vasp(str(scratch / "POSCAR-unitcell")),
         supercell_matrix=np.diag(size) if len(size) == 3 else size.reshape(3, 3),
@@ -170,9 +168,7 @@ def test_dft_dispersions_with_dipole_term_are_phonopys(name, shared_data, tmp_pa
 
 def canonical(phonon: Phonopy, crystal: Crystal, supercell: Supercell) -> np.ndarray:
     """phonopy's force constants in canonical order."""
-    difference = (phonon.supercell.positions @ np.linalg.inv(crystal.lattice))[:, None] - crystal.fractional[
-        None
-    ]
+    difference = (phonon.supercell.positions @ np.linalg.inv(crystal.lattice))[:, None] - crystal.fractional[None]
     residue = np.linalg.norm(difference - np.round(difference), axis=-1)
     atoms = residue.argmin(axis=1)
     shifts = np.round(difference[np.arange(len(atoms)), atoms]).astype(np.int64)
@@ -194,9 +190,7 @@ def test_path_of_a_rocksalt_crystal_visits_its_special_points():
 def test_path_directions_point_along_the_segments():
     crystal = rutile()
     path = path_through(crystal, [(np.zeros(3), np.array([0, 0, 0.5]))], [("Γ", "Z")], 0.01)
-    np.testing.assert_allclose(
-        path.directions, np.broadcast_to([0, 0, 1.0], path.directions.shape), atol=1e-12
-    )
+    np.testing.assert_allclose(path.directions, np.broadcast_to([0, 0, 1.0], path.directions.shape), atol=1e-12)
 
 
 def test_reduced_mesh_averages_like_the_full_mesh():
@@ -204,8 +198,6 @@ def test_reduced_mesh_averages_like_the_full_mesh():
     dynamics = LatticeDynamics(crystal, short_range, dipole)
     reduced, full = (regular_mesh(crystal, (4, 4, 4), symmetry) for symmetry in (True, False))
     assert len(reduced.qpoints) < len(full.qpoints) < 64
-    moments = [
-        mesh.weights @ (dynamics.frequencies(mesh.qpoints) ** 2).sum(axis=1) for mesh in (reduced, full)
-    ]
+    moments = [mesh.weights @ (dynamics.frequencies(mesh.qpoints) ** 2).sum(axis=1) for mesh in (reduced, full)]
     assert moments[0] == pytest.approx(moments[1], rel=1e-10)
     assert len(reduced.mapping) == 64

@@ -58,9 +58,7 @@ def test_forces_and_stress_are_derivatives_of_the_energy():
     for atom, axis in [(0, 0), (1, 2), (3, 1)]:
         move = np.zeros((4, 3))
         move[atom, axis] = step
-        assert -(energy(move) - energy(-move)) / (2 * step) == pytest.approx(
-            analytic.forces[atom, axis], abs=1e-7
-        )
+        assert -(energy(move) - energy(-move)) / (2 * step) == pytest.approx(analytic.forces[atom, axis], abs=1e-7)
     for a, b in [(0, 0), (0, 1), (2, 1)]:
         strain = np.zeros((3, 3))
         strain[a, b] = step
@@ -87,9 +85,7 @@ def test_dipole_sum_of_point_charges_is_the_hessian_of_the_coulomb_energy():
         move = np.zeros((4, 3))
         move[atom, axis] = step
         forces = [
-            point_charge_energy_forces(
-                Crystal(crystal.lattice, crystal.positions + s * move, crystal.numbers), CHARGES
-            )
+            point_charge_energy_forces(Crystal(crystal.lattice, crystal.positions + s * move, crystal.numbers), CHARGES)
             for s in (1, -1)
         ]
         column = -(forces[0].forces - forces[1].forces) / (2 * step)

@@ -49,9 +49,7 @@ def test_commensurate_wave_vectors_have_the_period_of_the_supercell(seed, matrix
     assert len(np.unique(np.round(supercell.commensurate_qpoints, 6), axis=0)) == supercell.n_cells
 
 
-@pytest.mark.parametrize(
-    "crystal", [rocksalt(4.2), rutile(), random_crystal(5)], ids=["fcc", "rutile", "triclinic"]
-)
+@pytest.mark.parametrize("crystal", [rocksalt(4.2), rutile(), random_crystal(5)], ids=["fcc", "rutile", "triclinic"])
 @pytest.mark.parametrize("matrix", [np.diag([2, 2, 2]), np.array([[-2, 2, 2], [2, -2, 2], [2, 2, -2]])])
 def test_shortest_images_and_multiplicities_are_phonopys(crystal, matrix):
     phonon = Phonopy(crystal.to_phonopy(), supercell_matrix=matrix, primitive_matrix="P")
@@ -99,9 +97,7 @@ def test_symmetrized_random_force_constants_obey_both_rules():
     again = symmetrize_compact(symmetric, supercell)
     np.testing.assert_allclose(again, symmetric, atol=1e-8)
     pairs = symmetrize_permutation(truncate(unfold(symmetric, supercell), supercell.crystal, 2.5))
-    np.testing.assert_allclose(
-        pairs.blocks, pairs.blocks[reverse_index(pairs.pairs)].transpose(0, 2, 1), atol=1e-12
-    )
+    np.testing.assert_allclose(pairs.blocks, pairs.blocks[reverse_index(pairs.pairs)].transpose(0, 2, 1), atol=1e-12)
 
 
 @pytest.mark.parametrize("crystal", [rocksalt(4.2), rutile()], ids=["rocksalt", "rutile"])
@@ -116,9 +112,7 @@ def test_projection_is_idempotent_and_leaves_invariant_force_constants_alone(cry
     np.testing.assert_allclose(through_pairs, projected, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "crystal", [rocksalt(4.2), rutile(), random_crystal(8)], ids=["fcc", "rutile", "triclinic"]
-)
+@pytest.mark.parametrize("crystal", [rocksalt(4.2), rutile(), random_crystal(8)], ids=["fcc", "rutile", "triclinic"])
 def test_suggested_supercell_is_thick_enough_and_keeps_the_symmetry(crystal):
     matrix = suggest_supercell_matrix(crystal, min_length=8.0, max_atoms=500)
     supercell = Supercell(crystal, matrix)
