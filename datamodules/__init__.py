@@ -1,0 +1,1 @@
+"""Data sets: importers, records, the LMDB store, filters, splits and batches."""

@@ -1,0 +1,199 @@
+"""Build a data set from any supported source.
+
+    python -m datamodules.build source=phonondb path=../shared/data/phonondb out=data/phonondb
+    python -m datamodules.build source=embedded out=data/embedded
+
+Inputs are read in parallel and every one of them becomes a record or a line in rejects.csv. A build that was stopped,
+in whatever way, goes on where it was when the same command is given again.
+"""
+
+import fnmatch
+import os
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Annotated, Literal
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from datamodules.features import FEATURES
+from datamodules.importers import IMPORTERS, ImportOptions, Input
+from datamodules.options import run_command
+from datamodules.reading import Task, read_input
+from datamodules.store import Manifest, RecordStore
+from datamodules.threads import single_threaded
+from datamodules.writing import Outcome, Recipe, StoreWriter
+from mlrim.configuration.types import Above, AtLeast
+from mlrim.errors import UserError
+
+WAITING_PER_WORKER = 8
+SAVED_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class BuildOptions:
+    """What to build.
+
+    Attributes:
+        source: format of the input.
+        out: folder of the data set.
+        path: file or folder of the input; none for the embedded source.
+        workers: processes; all cores when not given.
+        limit: read only the first so many inputs.
+        select: read only inputs whose name matches this pattern (* and ?), commas between several.
+        symprec: tolerance of the symmetry search, Å.
+        store_forces: keep displacements and forces beside the force constants.
+        features: compute SOAP, coordination and charges now (else later with `python -m datamodules.features`).
+        overwrite: replace a finished data set of that name.
+        quiet: no progress bar.
+    """
+
+    source: Literal[tuple(IMPORTERS)]  # type: ignore[valid-type]
+    out: Path
+    path: Path | None = None
+    workers: Annotated[int, AtLeast(1)] | None = None
+    limit: Annotated[int, AtLeast(1)] | None = None
+    select: str | None = None
+    symprec: Annotated[float, Above(0)] = 1e-5
+    store_forces: bool = True
+    features: bool = True
+    overwrite: bool = False
+    quiet: bool = False
+
+
+def main() -> None:
+    """The command."""
+    run_command("datamodules.build", BuildOptions, lambda options: print(summary(build(options), options.out)))
+
+
+def build(options: BuildOptions) -> Manifest:
+    """Build a data set and return its manifest.
+
+    Raises:
+        UserError: no such path, nothing to read, a finished data set in the way, or no room on the disk.
+    """
+    _require_free(options)
+    inputs = _find_inputs(options)
+    writer = StoreWriter(options.out, _recipe(options))
+    try:
+        with _progress(options.quiet) as progress:
+            task = progress.add_task(f"reading {options.source}", total=len(inputs))
+            for outcomes in _saved_together(_read_all(inputs, writer.known(), options)):
+                writer.add(outcome for outcome in outcomes if outcome is not None)
+                progress.advance(task, len(outcomes))
+        return writer.finish((one.name for one in inputs), options.overwrite)
+    finally:
+        writer.close()
+
+
+def summary(manifest: Manifest, out: Path) -> str:
+    """What was built, in a few lines."""
+    counts = manifest.counts
+    lines = [
+        f"{counts['records']} records of {counts['inputs']} inputs in {out}",
+        f"content hash {manifest.content_hash}",
+    ]
+    if counts["rejects"]:
+        lines.append(f"{counts['rejects']} inputs were rejected; {out / 'rejects.csv'} says why")
+    return "\n".join(lines)
+
+
+def _recipe(options: BuildOptions) -> Recipe:
+    settings = {
+        "symprec": options.symprec,
+        "store_forces": options.store_forces,
+        "limit": options.limit,
+        "select": options.select,
+    }
+    return Recipe(options.source, settings, dict(FEATURES) if options.features else {})
+
+
+def _require_free(options: BuildOptions) -> None:
+    if options.overwrite or not options.out.exists():
+        return
+    if not (options.out / "manifest.json").is_file():
+        raise UserError(f"out={options.out} exists and is no data set; choose another folder or remove it")
+    records = len(RecordStore(options.out))
+    raise UserError(
+        f"out={options.out} is a finished data set of {records} records; choose another folder, or say overwrite=true"
+    )
+
+
+def _find_inputs(options: BuildOptions) -> list[Input]:
+    importer = IMPORTERS[options.source]
+    if importer.needs_path and options.path is None:
+        raise UserError(f"source={importer.name} needs path=…: {importer.describes}")
+    if not importer.needs_path and options.path is not None:
+        raise UserError(f"source={importer.name} takes no path; leave path= out")
+    if options.path is not None and not options.path.exists():
+        raise UserError(f"path={options.path} does not exist; source={importer.name} reads {importer.describes}")
+    inputs = importer.find(options.path)
+    if options.select is not None:
+        patterns = options.select.split(",")
+        inputs = [one for one in inputs if any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)]
+        if not inputs:
+            raise UserError(f"select={options.select} matches none of the inputs; * and ? stand for any characters")
+    return inputs[: options.limit]
+
+
+def _read_all(inputs: list[Input], known: dict[str, str], options: BuildOptions) -> Iterator[Outcome | None]:
+    """Outcomes as they come; none for an input that is in the journal and has not changed."""
+    settings = ImportOptions(options.symprec, options.store_forces)
+    tasks = [Task(options.source, one, settings, options.features, known.get(one.name, "")) for one in inputs]
+    workers = min(options.workers or os.cpu_count() or 1, len(tasks))
+    if workers <= 1:
+        yield from map(read_input, tasks)
+        return
+    with single_threaded():
+        yield from _read_in_processes(tasks, workers)
+
+
+def _read_in_processes(tasks: list[Task], workers: int) -> Iterator[Outcome | None]:
+    """Read with several processes; inputs in flight when one dies are read again one by one, to find the culprit."""
+    suspects: list[Task] = []
+    waiting = iter(tasks)
+    while True:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            try:
+                in_flight: dict[Future, Task] = {}
+                while True:
+                    for task in islice(waiting, workers * WAITING_PER_WORKER - len(in_flight)):
+                        in_flight[pool.submit(read_input, task)] = task
+                    if not in_flight:
+                        break
+                    for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+                        result = future.result()
+                        del in_flight[future]
+                        yield result
+            except BrokenProcessPool:
+                suspects = list(in_flight.values())
+            else:
+                return
+        yield from map(_read_alone, suspects)
+
+
+def _read_alone(task: Task) -> Outcome | None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(read_input, task).result()
+        except BrokenProcessPool:
+            reason = "the process that read it died (out of memory?)"
+            return Outcome(task.input.name, "", reason, {}, b"", b"")
+
+
+def _saved_together(outcomes: Iterator[Outcome | None]) -> Iterator[list[Outcome | None]]:
+    while group := list(islice(outcomes, SAVED_AT_ONCE)):
+        yield group
+
+
+def _progress(quiet: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, disable=quiet)
+
+
+if __name__ == "__main__":
+    main()

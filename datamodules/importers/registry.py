@@ -1,0 +1,53 @@
+"""What an importer is: a way to list the inputs of a source, and a way to turn one of them into a record."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from datamodules.records import Record
+
+
+class RejectedInput(Exception):
+    """An input that cannot become a record; the message is the reason that rejects.csv gives."""
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Settings of an import.
+
+    Attributes:
+        symprec: tolerance (Å) of every symmetry search.
+        store_forces: keep the displacements and forces that the force constants were made from.
+    """
+
+    symprec: float = 1e-5
+    store_forces: bool = True
+
+
+class Input(NamedTuple):
+    """One thing that may become a record."""
+
+    name: str
+    """Unique in its source, the same on every machine."""
+    path: Path | None
+    """File or folder; none for what the program generates."""
+
+
+@dataclass(frozen=True)
+class Importer:
+    """A source of records.
+
+    Attributes:
+        name: what users write after `source=`.
+        describes: one line for messages and documentation.
+        needs_path: whether `path=` must be given.
+        find: lists the inputs under a path.
+        read: turns one input into a record, or raises `RejectedInput`.
+    """
+
+    name: str
+    describes: str
+    needs_path: bool
+    find: Callable[[Path | None], list[Input]]
+    read: Callable[[Input, ImportOptions], Record]

@@ -1,0 +1,89 @@
+"""Commands with `key=value` arguments: every mistake found is told in one message, before anything runs."""
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+
+from mlrim.configuration.problems import Problem, did_you_mean, listed, report
+from mlrim.configuration.types import describe, mismatch
+
+Options = TypeVar("Options")
+BAD_CONFIGURATION = 2
+
+
+def run_command(name: str, options: type[Options], action: Callable[[Options], None]) -> None:
+    """Parse the command line into `options` and run `action`; exit status 0, 1 (input) or 2 (command line)."""
+    from mlrim.configuration.entry_point import speaking_plainly, stop
+
+    arguments = sys.argv[1:]
+    if {"-h", "--help"} & set(arguments):
+        print(usage(name, options))
+        return
+    values, problems = parse(arguments, options)
+    if problems:
+        stop(f"{report(problems)}\n\nusage: {usage(name, options)}", BAD_CONFIGURATION)
+    speaking_plainly(lambda: action(options(**values)))
+
+
+def parse(arguments: Sequence[str], options: type) -> tuple[dict[str, Any], list[Problem]]:
+    """The values of a command line for a dataclass, and everything that is wrong with it."""
+    fields = {field.name: field for field in dataclasses.fields(options)}
+    types = get_type_hints(options, include_extras=True)
+    values: dict[str, Any] = {}
+    problems = []
+    for argument in arguments:
+        key, separator, text = argument.partition("=")
+        if not separator:
+            problems.append(Problem(argument, "is not of the form key=value.", listed(fields)))
+        elif key not in fields:
+            problems.append(Problem(key, f"unknown option.{did_you_mean(key, fields)}", listed(fields)))
+        else:
+            value, problem = _value(key, text, types[key])
+            values[key] = value
+            problems += [problem] if problem else []
+    needed = [name for name, field in fields.items() if _is_needed(field) and name not in values]
+    problems += [Problem(name, "is needed and is not set.", describe(types[name])) for name in needed]
+    return values, problems
+
+
+def usage(name: str, options: type) -> str:
+    """One line with every option and its default."""
+    parts = [
+        f"{field.name}=…" if _is_needed(field) else f"[{field.name}={_shown(field.default)}]"
+        for field in dataclasses.fields(options)
+    ]
+    return f"python -m {name} {' '.join(parts)}"
+
+
+def _value(key: str, text: str, annotation: Any) -> tuple[Any, Problem | None]:
+    """The first reading of a text that the option allows: as YAML, as a number (YAML takes 1e-5 for text), as text."""
+    readings = _readings(text)
+    for value in readings:
+        if mismatch(value, annotation) is None:
+            is_path = annotation in (Path, Path | None) and value is not None
+            return (Path(value) if is_path else value), None
+    wrong = mismatch(readings[0], annotation)
+    assert wrong is not None
+    return None, Problem(key, wrong.message, wrong.allowed)
+
+
+def _readings(text: str) -> list[Any]:
+    readings: list[Any] = []
+    for read in (yaml.safe_load, float, str):
+        try:
+            readings.append(read(text))
+        except (yaml.YAMLError, ValueError):
+            continue
+    return readings
+
+
+def _is_needed(field: dataclasses.Field) -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _shown(value: Any) -> str:
+    return {None: "null", True: "true", False: "false"}.get(value, str(value)) if value is not None else "null"
