@@ -283,7 +283,8 @@ def _vacuum_warnings(crystal: Crystal, path: Path) -> list[str]:
     kind = "a slab" if len(empty) == 1 else "a wire"
     message = (
         f"'{path}' looks like {kind} with vacuum; its long-range interaction is treated as that of a "
-        "three-dimensional crystal, so that LO modes and the bands near Γ are not those of the isolated layer or chain"
+        "three-dimensional crystal, so that LO modes and bands near Γ are not those "
+        "of the isolated layer or chain"
     )
     return [message]
 

@@ -1,0 +1,168 @@
+"""Where force constants come from: the classical models by name, or a trained checkpoint.
+
+Every predictor answers one question: what are the short-range force constants of this crystal, and which Born
+charges and ε∞ would it use if nobody knows better ones?
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mlrim.errors import UserError
+from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.force_constants import PairForceConstants, add
+from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
+
+if TYPE_CHECKING:
+    from mlrim.checkpoint import LoadedModel
+
+CLASSICAL = ("rim", "shell")
+"""Names that stand for a classical model instead of a checkpoint."""
+
+
+class LongRange(NamedTuple):
+    """Born charges (e) and ε∞, and where they are from."""
+
+    born_charges: Float[ndarray, "atoms 3 3"]
+    dielectric: Float[ndarray, "3 3"]
+    source: str
+
+
+class Known(NamedTuple):
+    """What is known about a crystal besides its structure, from a BORN file or a record of a data set."""
+
+    long_range: LongRange | None = None
+    force_constants: Mapping[str, Float[ndarray, "atoms images 3 3"]] | None = None
+    supercell: Supercell | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ForceConstantPrediction:
+    """Short-range force constants and the long-range part that goes with them.
+
+    Attributes:
+        short_range: everything but the dipole interaction, eV/Å².
+        long_range: Born charges and ε∞ to use unless better ones are known; none for a crystal without ions.
+        warnings: what the model has to say about this crystal.
+    """
+
+    short_range: PairForceConstants
+    long_range: LongRange | None
+    warnings: list[str] = field(default_factory=list)
+
+
+class Predictor(Protocol):
+    """Predicts the force constants of crystals."""
+
+    description: str
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """The force constants of one crystal."""
+        ...
+
+
+def load_predictor(ckpt: str) -> Predictor:
+    """The predictor that a name or the path of a checkpoint stands for.
+
+    Raises:
+        UserError: there is no such model, or the checkpoint cannot be used.
+    """
+    if ckpt == "rim":
+        return RigidIonPredictor()
+    if ckpt == "shell":
+        return ShellPredictor()
+    from mlrim.checkpoint import load_model
+
+    if not Path(ckpt).exists() and not ckpt.endswith(".ckpt") and "/" not in ckpt:
+        from mlrim.configuration.problems import did_you_mean
+
+        hint = did_you_mean(ckpt, CLASSICAL)
+        raise UserError(
+            f"ckpt={ckpt} is neither a classical model ({', '.join(CLASSICAL)}) nor an existing file.{hint}"
+        )
+    return DeltaPredictor(load_model(ckpt, kind="delta"), ckpt)
+
+
+@dataclass(frozen=True)
+class RigidIonPredictor:
+    """The rigid-ion model with scaled formal charges and the transferable short range."""
+
+    description: str = "rigid-ion model"
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """Force constants of the pair potentials; the ions' charges are the long-range part."""
+        from mlrim.rim.rigid_ion import rigid_ion_model
+
+        model = rigid_ion_model(crystal)
+        return ForceConstantPrediction(model.short_range_force_constants(), rigid_ion_charges(model.charges))
+
+
+@dataclass(frozen=True)
+class ShellPredictor:
+    """The shell model, its shells eliminated exactly."""
+
+    description: str = "shell model"
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """Force constants of the shell model without their dipole part, and its own Z* and ε∞."""
+        from mlrim.rim.shell import shell_model
+
+        supercell = known.supercell or Supercell(crystal, suggest_supercell_matrix(crystal))
+        model = shell_model(crystal)
+        dynamics = model.lattice_dynamics(supercell)
+        long_range = LongRange(model.born_charges, model.dielectric, "shell model")
+        return ForceConstantPrediction(dynamics.short_range, long_range)
+
+
+@dataclass(frozen=True)
+class DeltaPredictor:
+    """A trained correction added to the baseline that it was trained on."""
+
+    loaded: "LoadedModel"
+    path: str
+
+    @property
+    def description(self) -> str:
+        """Names the checkpoint and its baseline."""
+        return f"{self.baseline} + ML correction ({Path(self.path).name})"
+
+    @property
+    def baseline(self) -> str:
+        """Name of the baseline of the correction."""
+        return str(self.loaded.metadata.get("baseline", "rim"))
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """Baseline plus correction; without known Born charges those of the rigid ions."""
+        from mlrim.models.predictor import predict_delta
+        from mlrim.rim.baselines import short_range_baseline
+
+        long_range = known.long_range
+        baseline = short_range_baseline(
+            self.baseline,
+            crystal,
+            force_constants=known.force_constants,
+            supercell=known.supercell,
+            born=None if long_range is None else long_range.born_charges,
+            dielectric=None if long_range is None else long_range.dielectric,
+        )
+        correction = predict_delta(self.loaded, crystal, baseline)
+        return ForceConstantPrediction(add(baseline, correction), scaled_charges_of(crystal))
+
+
+def rigid_ion_charges(charges: Float[ndarray, "atoms"]) -> LongRange | None:
+    """Ionic charges as Born charges in vacuum (that is Z*/√ε∞); none when every atom is neutral."""
+    if np.abs(charges).max() < 1e-12:
+        return None
+    return LongRange(charges[:, None, None] * np.eye(3), np.eye(3), "rigid-ion charges, q = Z*/√ε∞")
+
+
+def scaled_charges_of(crystal: Crystal) -> LongRange | None:
+    """The default charges of the rigid-ion model as the long-range part."""
+    from mlrim.rim.charges import formal_charges, scaled_charges
+
+    return rigid_ion_charges(scaled_charges(formal_charges(crystal)))

@@ -1,0 +1,49 @@
+"""Predicting records of a data set: the structure, its Born charges and stored force constants come from the record."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlrim.batch import Job
+from mlrim.configuration.problems import did_you_mean
+from mlrim.errors import UserError
+from mlrim.predictors import Known, LongRange
+from mlrim.structures import InputStructure
+
+if TYPE_CHECKING:
+    from datamodules.records import Record
+
+
+def record_jobs(data: str, pattern: str) -> list[Job]:
+    """A job for every record of the data set whose id matches a pattern such as `mp-1265` or `mp-12*`.
+
+    Raises:
+        UserError: no record matches.
+    """
+    from datamodules.store import RecordStore
+
+    store = RecordStore(data)
+    matching = [name for name in store.ids if fnmatchcase(name, pattern)]
+    if not matching:
+        hint = did_you_mean(pattern, store.ids)
+        raise UserError(f"no record of {data} ({len(store)} records) matches structure={pattern}.{hint}")
+
+    def reader(name: str) -> Callable[[], tuple[InputStructure, Known]]:
+        return lambda: from_record(store[name], Path(data))
+
+    return [Job(name, reader(name)) for name in matching]
+
+
+def from_record(record: "Record", path: Path) -> tuple[InputStructure, Known]:
+    """The crystal of a record and what the record knows about it."""
+    structure = InputStructure(record.id, path / record.id, record.crystal, [], [])
+    return structure, known_from_record(record)
+
+
+def known_from_record(record: "Record") -> Known:
+    """Born charges, ε∞ and the force constants of all levels that a record holds."""
+    long_range = None
+    if record.born_charges is not None and record.dielectric is not None:
+        long_range = LongRange(record.born_charges, record.dielectric, f"record {record.id}, {record.theory}")
+    return Known(long_range, record.force_constants, record.supercell)

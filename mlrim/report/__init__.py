@@ -1,0 +1,1 @@
+"""What a prediction leaves behind: tables, figures, and files that other programs read."""

@@ -1,0 +1,112 @@
+"""Figures: dispersion with density of states, and thermal properties (matplotlib without a display)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mlrim.report.prediction import Prediction
+from mlrim.units import THZ_TO_CM1
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BAND_COLOUR = "#1f4e79"
+ELEMENT_COLOURS = ("#c0504d", "#4f81bd", "#9bbb59", "#8064a2", "#f79646", "#4bacc6", "#7f7f7f")
+
+
+def write_figures(prediction: Prediction, folder: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
+    """Draw dispersion and thermal figures; the paths written."""
+    figures = {"dispersion": dispersion_figure(prediction), "thermal": thermal_figure(prediction)}
+    paths = []
+    for name, figure in figures.items():
+        for suffix in formats:
+            paths.append(folder / f"{name}.{suffix}")
+            figure.savefig(paths[-1], dpi=150)
+    return paths
+
+
+def dispersion_figure(prediction: Prediction) -> "Figure":
+    """Bands in cm⁻¹ along the standard path, beside the density of states of every element."""
+    figure, (bands, dos) = _figure(2, size=(8.5, 4.6), width_ratios=(3.2, 1))
+    _draw_bands(bands, prediction)
+    _draw_dos(dos, prediction)
+    dos.sharey(bands)
+    dos.tick_params(labelleft=False)
+    crystal, group = prediction.dynamics.crystal, prediction.space_group
+    bands.set_title(f"{crystal.reduced_formula}, {group.symbol}: {prediction.model}", fontsize=9)
+    return figure
+
+
+def thermal_figure(prediction: Prediction) -> "Figure":
+    """Free energy, entropy and heat capacity against temperature."""
+    thermal = prediction.thermal
+    figure, (energies, capacities) = _figure(2, size=(8.0, 3.6))
+    energies.plot(thermal.temperatures, thermal.free_energy, label="F")
+    energies.plot(thermal.temperatures, thermal.energy, label="E")
+    energies.set(xlabel="T (K)", ylabel="kJ per mole of cells")
+    capacities.plot(thermal.temperatures, thermal.heat_capacity, label="$C_v$")
+    capacities.plot(thermal.temperatures, thermal.entropy, label="S")
+    capacities.axhline(thermal.heat_capacity_limit, color="grey", lw=0.8, ls="--", label="3Nk")
+    capacities.set(xlabel="T (K)", ylabel="J/K per mole of cells")
+    for axes in (energies, capacities):
+        axes.legend(frameon=False)
+    return figure
+
+
+def _draw_bands(axes: "Axes", prediction: Prediction) -> None:
+    path = prediction.dispersion.path
+    frequencies = prediction.dispersion.frequencies * THZ_TO_CM1
+    for segment in path.segments:
+        axes.plot(path.distances[segment], frequencies[segment], color=BAND_COLOUR, lw=1)
+    ticks, labels = _ticks(prediction)
+    for tick in ticks:
+        axes.axvline(tick, color="black", lw=0.5)
+    axes.axhline(0, color="grey", lw=0.5)
+    axes.set_xticks(ticks, labels)
+    axes.set_xlim(path.distances[0], path.distances[-1])
+    axes.set_ylim(min(0.0, 1.05 * frequencies.min()), 1.05 * frequencies.max())
+    axes.set_ylabel("frequency (cm⁻¹)")
+
+
+def _draw_dos(axes: "Axes", prediction: Prediction) -> None:
+    dos = prediction.density_of_states
+    wavenumbers = dos.frequencies * THZ_TO_CM1
+    axes.plot(dos.total / THZ_TO_CM1, wavenumbers, color="black", lw=0.9, label="total")
+    for index, (element, values) in enumerate(dos.projected.items()):
+        colour = ELEMENT_COLOURS[index % len(ELEMENT_COLOURS)]
+        axes.fill_betweenx(wavenumbers, 0, values / THZ_TO_CM1, color=colour, alpha=0.5, lw=0, label=element)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("states per cm⁻¹")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _ticks(prediction: Prediction) -> tuple[list[float], list[str]]:
+    """Positions and names of the ends of segments; both names where the path jumps."""
+    path = prediction.dispersion.path
+    ticks, labels = [float(path.distances[0])], [path.labels[0][0]]
+    for index, segment in enumerate(path.segments):
+        name = path.labels[index][1]
+        following = path.labels[index + 1][0] if index + 1 < len(path.labels) else name
+        ticks.append(float(path.distances[segment][-1]))
+        labels.append(name if name == following else f"{name}|{following}")
+    return ticks, [_math_label(label) for label in labels]
+
+
+def _math_label(label: str) -> str:
+    """`X_1` as typeset index."""
+    parts = [f"$\\mathrm{{{part}}}$" if "_" in part else part for part in label.split("|")]
+    return "|".join(parts)
+
+
+def _figure(
+    panels: int, size: tuple[float, float], width_ratios: Sequence[float] | None = None
+) -> tuple["Figure", np.ndarray]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(1, panels, width_ratios=width_ratios)
