@@ -5,4 +5,14 @@ from mlrim.configuration.problems import Problem, did_you_mean
 from mlrim.configuration.schema import Component, Components
 from mlrim.configuration.types import Above, AtLeast, Between
 
-__all__ = ["Above", "AtLeast", "Between", "Component", "Components", "Problem", "did_you_mean", "entry_point", "validate"]
+__all__ = [
+    "Above",
+    "AtLeast",
+    "Between",
+    "Component",
+    "Components",
+    "Problem",
+    "did_you_mean",
+    "entry_point",
+    "validate",
+]

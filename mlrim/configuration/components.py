@@ -9,7 +9,6 @@ from mlrim.configuration.problems import Problem, did_you_mean, listed
 from mlrim.configuration.types import annotations_of, mismatch
 
 HYDRA_KEYS = frozenset({"_target_", "_partial_", "_recursive_", "_convert_", "_args_"})
-POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)
 
 
 def component_problems(
@@ -85,16 +84,8 @@ def signature_problems(
     block: dict[str, Any], target: Any, location: str, provided: Collection[str]
 ) -> Iterator[Problem]:
     """Unknown, missing and wrongly typed arguments of one block."""
-    try:
-        parameters = dict(inspect.signature(target).parameters)
-    except (TypeError, ValueError):
-        return
-    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
-    named = {
-        name: parameter
-        for name, parameter in parameters.items()
-        if parameter.kind not in (*POSITIONAL, parameter.VAR_KEYWORD)
-    }
+    named = named_parameters(target)
+    open_ended = accepts_anything(target)
     hints = annotations_of(target.__init__ if isinstance(target, type) else target)
     for key, value in block.items():
         if key in HYDRA_KEYS:
@@ -108,6 +99,26 @@ def signature_problems(
             yield Problem(f"{location}.{key}", wrong.message, wrong.allowed)
     if not block.get("_partial_") and not block.get("_args_"):
         yield from missing_arguments(block, named, location, provided)
+
+
+def named_parameters(target: Any) -> dict[str, inspect.Parameter]:
+    """The arguments of a callable that can be given by name; none for one without a readable signature."""
+    skipped = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: found for name, found in parameters_of(target).items() if found.kind not in skipped}
+
+
+def accepts_anything(target: Any) -> bool:
+    """Whether a callable takes arguments that its signature does not name."""
+    parameters = parameters_of(target)
+    return not parameters or any(found.kind is found.VAR_KEYWORD for found in parameters.values())
+
+
+def parameters_of(target: Any) -> dict[str, inspect.Parameter]:
+    """The signature of a callable; empty when there is none to read."""
+    try:
+        return dict(inspect.signature(target).parameters)
+    except (TypeError, ValueError):
+        return {}
 
 
 def unknown_argument(key: str, allowed: Collection[str], target: str, location: str) -> Problem:

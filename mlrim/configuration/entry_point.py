@@ -70,15 +70,18 @@ def validate(
     directory = configuration_directory()
     if multirun:
         overrides = [without_sweep(override) for override in overrides]
+    problems: list[Problem] = []
     with initialize_config_dir(str(directory), version_base="1.3", job_name=config_name):
         try:
             config = compose(config_name, overrides=list(overrides), return_hydra_config=True)
         except (HydraException, OmegaConfBaseException) as failure:
-            return override_problems(config_name, overrides, failure)
+            problems, good = override_problems(config_name, overrides, failure)
+            try:
+                config = compose(config_name, overrides=good, return_hydra_config=True)
+            except (HydraException, OmegaConfBaseException):
+                return problems
     choices = dict(config.hydra.runtime.choices)
-    with open_dict(config):
-        config.hydra.runtime.output_dir = "outputs"
-    problems = list(unresolved(config)) or configuration_problems(plain(config), schema, checks)
+    problems += unresolved(config) or configuration_problems(plain(config), schema, checks)
     return with_sources(problems, directory, config_name, choices, overrides)
 
 
@@ -90,29 +93,37 @@ def without_sweep(override: str) -> str:
     return f"{parsed_override.get_key_element()}={next(parsed_override.sweep_string_iterator())}"
 
 
+def unresolved(config: DictConfig) -> list[Problem]:
+    """Problems of interpolations such as ${cutof} that point nowhere."""
+    with open_dict(config):
+        config.hydra.runtime.output_dir = "outputs"  # Hydra makes the folder later
+    HydraConfig.instance().set_config(config)
+    problems: dict[str, Problem] = {}
+    for key in own_keys(config):
+        try:
+            resolved(config, key)
+        except OmegaConfBaseException as error:
+            location = str(error.full_key or key)
+            problems[location] = Problem(location, str(error).splitlines()[0])
+    return list(problems.values())
+
+
 def plain(config: DictConfig) -> dict[str, Any]:
     """The resolved configuration as dictionaries and lists, without Hydra's own part."""
-    return OmegaConf.to_container(own_part(config), resolve=True)  # type: ignore[return-value]
+    return {key: resolved(config, key) for key in own_keys(config)}
 
 
-def own_part(config: DictConfig) -> DictConfig:
-    """The configuration without Hydra's own part; interpolations into that part keep their value."""
-    HydraConfig.instance().set_config(config)
-    return OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+def resolved(config: DictConfig, key: str) -> Any:
+    """One top-level entry as plain data; a mandatory value that is not given stays "???"."""
+    if OmegaConf.is_missing(config, key):
+        return "???"
+    node = config[key]
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
 
 
-def unresolved(config: DictConfig) -> Iterable[Problem]:
-    """Problems of interpolations such as ${cutof} that point nowhere."""
-    for key in config:
-        if key == "hydra":
-            continue
-        try:
-            OmegaConf.to_container(OmegaConf.create({key: config._get_node(key)}), resolve=False)
-            node = config[key] if not OmegaConf.is_missing(config, key) else None
-            if OmegaConf.is_config(node):
-                OmegaConf.to_container(node, resolve=True)
-        except OmegaConfBaseException as error:
-            yield Problem(str(error.full_key or key), str(error).splitlines()[0])
+def own_keys(config: DictConfig) -> list[str]:
+    """The top-level keys, without Hydra's own part."""
+    return [str(key) for key in config if key != "hydra"]
 
 
 def run_with_hydra(function: Main, config_name: str) -> None:

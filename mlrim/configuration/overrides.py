@@ -1,6 +1,6 @@
 """Turn a composition that Hydra refuses into problems that name the mistyped words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -11,28 +11,40 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mlrim.configuration.components import find_target, named_parameters
 from mlrim.configuration.problems import Problem, did_you_mean, listed
 
 COMMAND_LINE = "the command line"
 
 
-def override_problems(config_name: str, arguments: Sequence[str], failure: Exception) -> list[Problem]:
-    """The problems behind `failure`, which composing `config_name` with `arguments` raised."""
+def override_problems(
+    config_name: str, arguments: Sequence[str], failure: Exception
+) -> tuple[list[Problem], list[str]]:
+    """The problems behind `failure`, which composing `config_name` with `arguments` raised.
+
+    Also returns the arguments with which nothing is wrong.
+    """
     problems: list[Problem] = []
     groups, values = [], []
     for argument in arguments:
         override = parsed(argument)
         if override is None:
             problems.append(syntax_problem(argument))
-        elif is_group(override.key_or_group):
-            problem = choice_problem(override, argument)
-            problems.append(problem) if problem else groups.append(argument)
-        else:
+        elif not is_group(override.key_or_group):
             values.append((override, argument))
+        elif problem := choice_problem(override, argument):
+            problems.append(problem)
+        else:
+            groups.append(argument)
     config = composed(config_name, groups)
+    good = list(groups)
     if config is not None:
-        problems.extend(key_problems(config, values))
-    return problems or [Problem("configuration", first_sentence(failure))]
+        for override, argument in values:
+            if problem := key_problem(config, override, argument):
+                problems.append(problem)
+            else:
+                good.append(argument)
+    return problems or [Problem("configuration", first_sentence(failure))], good
 
 
 def parsed(argument: str) -> Override | None:
@@ -90,18 +102,28 @@ def composed(config_name: str, arguments: Sequence[str]) -> DictConfig | None:
         return None
 
 
-def key_problems(config: DictConfig, values: Sequence[tuple[Override, str]]) -> Iterator[Problem]:
-    """Problems of `key=value` arguments whose key does not exist."""
-    known = dotted_keys(config)
-    for override, argument in values:
-        key = override.key_or_group
-        if key.startswith("hydra.") or override.is_add() or override.is_force_add() or key in known:
-            continue
-        hint = did_you_mean(key, [*known, *group_names()])
-        parent = key.rpartition(".")[0]
-        siblings = [name for name in known if name.rpartition(".")[0] == parent]
-        allowed = listed({*siblings, *(group_names() if not parent else [])})
-        yield Problem(key, f"unknown option.{hint}", allowed, f"{COMMAND_LINE} ({argument})")
+def key_problem(config: DictConfig, override: Override, argument: str) -> Problem | None:
+    """The problem of a `key=value` argument whose key does not exist."""
+    key, known = override.key_or_group, dotted_keys(config)
+    if key.startswith("hydra.") or override.is_add() or override.is_force_add() or key in known:
+        return None
+    parent, _, name = key.rpartition(".")
+    possible = [f"{parent}.{argument}" for argument in arguments_of_block(config, parent)]
+    source = f"{COMMAND_LINE} ({argument})"
+    if key in possible:
+        return Problem(key, f"is not set in the files; add it with a plus sign: +{argument}", source=source)
+    siblings = [other for other in known if other.rpartition(".")[0] == parent]
+    allowed = {*siblings, *possible, *(group_names() if not parent else [])} - {f"{parent}._target_"}
+    hint = did_you_mean(key, [*sorted(allowed), *known, *group_names()])
+    return Problem(key, f"unknown option.{hint}", listed(allowed), source)
+
+
+def arguments_of_block(config: DictConfig, location: str) -> list[str]:
+    """The arguments that the `_target_` of the block at `location` takes, when there is one."""
+    block = OmegaConf.select(config, location) if location else None
+    if not isinstance(block, DictConfig) or "_target_" not in block:
+        return []
+    return list(named_parameters(find_target(block._get_node("_target_")._value())))
 
 
 def dotted_keys(config: DictConfig, prefix: str = "") -> list[str]:

@@ -35,14 +35,15 @@ class Components:
     provided: Collection[str] = ()
 
 
-def configuration_problems(
-    config: dict[str, Any], schema: type, checks: Iterable[Check] = ()
-) -> list[Problem]:
-    """All problems of a resolved, plain configuration; extra checks run once the rest is right."""
+def configuration_problems(config: dict[str, Any], schema: type, checks: Iterable[Check] = ()) -> list[Problem]:
+    """All problems of a resolved, plain configuration."""
     problems = list(mapping_problems(config, schema, location=""))
-    if not problems:
-        for check in checks:
+    for check in checks:
+        try:
             problems.extend(check(config))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            if not problems:
+                raise  # otherwise it stumbled over a value that is reported already
     return problems
 
 

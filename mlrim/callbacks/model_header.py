@@ -1,0 +1,26 @@
+"""Put what is needed to rebuild the model into every checkpoint."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from mlrim.checkpoint import HEADER, header, kind_of_target
+
+
+class ModelHeader(Callback):
+    """Writes the versioned header of `mlrim.checkpoint` into checkpoints.
+
+    `model`: the resolved configuration block of the model, with its `_target_`.
+    `metadata`: plain facts a prediction needs (baseline, label level, cutoff).
+    """
+
+    def __init__(self, model: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        arguments = {key: value for key, value in model.items() if not key.startswith("_")}
+        self.header = header(kind_of_target(model["_target_"]), arguments, metadata)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the header, with the content hash of the data where the data module knows it."""
+        datamodule = getattr(trainer, "datamodule", None)
+        data_hash = getattr(datamodule, "content_hash", None)
+        checkpoint[HEADER] = {**self.header, "metadata": {**self.header["metadata"], "data_hash": data_hash}}

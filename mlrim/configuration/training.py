@@ -1,0 +1,114 @@
+"""What train.py may be told: the keys of configs/train.yaml, their types, and combinations that cannot work."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+
+from mlrim.configuration.problems import Problem
+from mlrim.configuration.schema import Component, Components
+from mlrim.configuration.types import Above, AtLeast
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """The metric that checkpoints, early stopping, pruning and sweeps look at."""
+
+    metric: str
+    mode: Literal["min", "max"]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things are."""
+
+    root: str
+    data: str
+    run: str
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """The keys of configs/train.yaml; each is explained there."""
+
+    name: str
+    seed: Annotated[int, AtLeast(0)]
+    cutoff: Annotated[float, Above(0)]
+    baseline: str
+    label: str
+    resume: str | None
+    test: bool
+    quiet: bool
+    threads: Annotated[int, AtLeast(1)] | None
+    sweep: str | None
+    monitor: Monitor
+    paths: Paths
+    data: Annotated[dict, Component("pytorch_lightning.LightningDataModule")]
+    model: Annotated[dict, Component("torch.nn.Module")]
+    task: Annotated[dict, Component("pytorch_lightning.LightningModule", provided=("model",))]
+    trainer: Annotated[dict, Component("pytorch_lightning.Trainer", provided=("callbacks", "logger"))]
+    callbacks: Annotated[dict, Components("pytorch_lightning.Callback")]
+    logger: Annotated[dict, Components("pytorch_lightning.loggers.logger.Logger")]
+
+
+def training_checks(config: dict[str, Any]) -> Iterator[Problem]:
+    """Combinations of values, each right alone, that cannot work together."""
+    trainer = config["trainer"]
+    yield from device_problems(trainer)
+    yield from epoch_problems(trainer)
+    yield from resume_problems(config)
+    yield from sweep_problems(config)
+    yield from stored_kind_problems(config)
+
+
+def device_problems(trainer: dict[str, Any]) -> Iterator[Problem]:
+    """Hardware that is asked for and not there; precisions that it cannot do."""
+    accelerator, devices = trainer.get("accelerator", "auto"), trainer.get("devices", "auto")
+    if accelerator in ("gpu", "cuda"):
+        available = torch.cuda.device_count()
+        if available == 0:
+            yield Problem("trainer.accelerator", "asks for a GPU, but torch sees none here.", "trainer=cpu")
+        elif isinstance(devices, int) and devices > available:
+            yield Problem("trainer.devices", f"asks for {devices} GPUs, but there are {available}.")
+    if accelerator == "cpu" and str(trainer.get("precision")) in ("16-mixed", "16", "16-true"):
+        yield Problem("trainer.precision", "half precision does not work on a CPU.", "32-true, bf16-mixed")
+    several = isinstance(devices, int) and devices > 1
+    if accelerator == "cpu" and several and trainer.get("strategy", "auto") == "auto":
+        yield Problem("trainer.devices", "several CPU processes need a strategy.", "trainer=ddp_sim")
+
+
+def epoch_problems(trainer: dict[str, Any]) -> Iterator[Problem]:
+    """Lower limits above upper ones."""
+    low, high = trainer.get("min_epochs"), trainer.get("max_epochs")
+    if low is not None and high is not None and 0 <= high < low:
+        yield Problem("trainer.min_epochs", f"is {low}, above trainer.max_epochs = {high}.")
+
+
+def resume_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """A run to resume that is not there."""
+    if config["resume"] is not None and not Path(config["resume"]).is_file():
+        yield Problem("resume", f"there is no checkpoint {config['resume']}.", "a file checkpoints/last.ckpt of a run")
+    if config["resume"] is not None and config["sweep"] is not None:
+        yield Problem("resume", "a study continues by itself; remove resume=…")
+
+
+def sweep_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """Studies that do not exist, or that would start one job per rank instead of one per trial."""
+    if config["sweep"] is None:
+        return
+    from mlrim.sweeping.study import study_problems
+
+    yield from study_problems(config["sweep"])
+    if str(config["trainer"].get("strategy", "auto")).startswith(("ddp", "fsdp", "deepspeed")):
+        yield Problem("trainer.strategy", "a trial of a study runs in one process.", "trainer=cpu, trainer=gpu")
+
+
+def stored_kind_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """Models that a checkpoint could not describe."""
+    from mlrim.checkpoint import KINDS
+
+    target = config["model"]["_target_"]
+    if target not in KINDS.values():
+        yield Problem("model._target_", f'"{target}" cannot be stored in a checkpoint.', ", ".join(KINDS.values()))

@@ -1,0 +1,1 @@
+"""Hyper-parameter studies: a file in sweeps/ → an Optuna study that survives kills."""
