@@ -143,10 +143,12 @@ class DipoleInteraction:
         gamma = np.zeros((1, 3))
         row_sums = (self._reciprocal(gamma) + self._fourier(gamma, *bare))[0].real.sum(axis=1)
         symmetric = (row_sums + row_sums.swapaxes(1, 2)) / 2
-        on_site = (on_site_pairs(n_atoms), np.zeros((n_atoms, 3)), -symmetric)
-        terms = (bare, on_site, self._antisymmetric_repair(row_sums - symmetric))
-        pairs, vectors, blocks = zip(*terms, strict=True)
-        return concatenate_pairs(*pairs), np.concatenate(vectors), np.concatenate(blocks)
+        repair = self._antisymmetric_repair(row_sums - symmetric)
+        return (
+            concatenate_pairs(bare[0], on_site_pairs(n_atoms), repair[0]),
+            np.concatenate([bare[1], np.zeros((n_atoms, 3)), repair[1]]),
+            np.concatenate([bare[2], -symmetric, repair[2]]),
+        )
 
     def _antisymmetric_repair(
         self, excess: Float[ndarray, "atoms 3 3"]
@@ -212,7 +214,8 @@ def _half_of_zone(
     qpoints: Float[ndarray, "qpoints 3"],
 ) -> tuple[Int[ndarray, "half"], Float[ndarray, "half"]]:
     """One of every ±q pair (modulo reciprocal lattice vectors) and its multiplicity."""
-    chosen, weights = [], []
+    chosen: list[int] = []
+    weights: list[float] = []
     seen: dict[tuple[int, ...], int] = {}
     for index, qpoint in enumerate(qpoints):
         opposite = _zone_key(-qpoint)

@@ -86,7 +86,7 @@ class LatticeDynamics:
             dipole = self.dipole.force_constants(qpoints).transpose(0, 1, 3, 2, 4)
             blocks = blocks + dipole.reshape(len(qpoints), size, size)
             if direction is not None:
-                blocks = blocks + self._non_analytic(qpoints, np.asarray(direction, dtype=float))
+                blocks = blocks + self._non_analytic(self.dipole, qpoints, np.asarray(direction, dtype=float))
         root_mass = np.sqrt(np.repeat(self.crystal.masses, 3))
         matrices = blocks / (root_mass[:, None] * root_mass[None, :])
         return (matrices + matrices.conj().transpose(0, 2, 1)) / 2
@@ -133,13 +133,13 @@ class LatticeDynamics:
         return scatter, pair_vectors(self.crystal, pairs) @ self.crystal.reciprocal.T
 
     def _non_analytic(
-        self, qpoints: Float[ndarray, "qpoints 3"], direction: Float[ndarray, "*qpoints 3"]
+        self, dipole: DipoleInteraction, qpoints: Float[ndarray, "qpoints 3"], direction: Float[ndarray, "*qpoints 3"]
     ) -> Complex[ndarray, "qpoints components components"]:
         size = 3 * self.crystal.n_atoms
         directions = np.broadcast_to(direction, (len(qpoints), 3))
         terms = np.zeros((len(qpoints), size, size), dtype=complex)
         for index in np.flatnonzero(_is_gamma(qpoints) & (np.linalg.norm(directions, axis=1) > 0)):
-            block = self.dipole.non_analytic(directions[index]).transpose(0, 2, 1, 3).reshape(size, size)
+            block = dipole.non_analytic(directions[index]).transpose(0, 2, 1, 3).reshape(size, size)
             home = np.repeat(np.exp(2j * np.pi * (self.crystal.fractional @ qpoints[index])), 3)
             terms[index] = block * home.conj()[:, None] * home[None, :]
         return terms

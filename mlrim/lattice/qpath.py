@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.detection import point_group_rotations
 
 
 class QPath(NamedTuple):
@@ -74,8 +75,10 @@ def path_through(
 
 def regular_mesh(crystal: Crystal, shape: tuple[int, int, int], symmetry: bool = True) -> QMesh:
     """A Γ-centred mesh, reduced by time reversal and, unless `symmetry` is off, by the point group."""
-    rotations = _rotations(crystal) if symmetry else np.eye(3, dtype=np.int64)[None]
-    mapping, grid = spglib.get_stabilized_reciprocal_mesh(shape, rotations, is_time_reversal=True)
+    rotations = point_group_rotations(crystal) if symmetry else np.eye(3, dtype=np.int64)[None]
+    stabilized = spglib.get_stabilized_reciprocal_mesh(shape, rotations, is_time_reversal=True)
+    assert stabilized is not None, f"spglib made no mesh of shape {shape}"
+    mapping, grid = stabilized
     representatives, inverse, counts = np.unique(mapping, return_inverse=True, return_counts=True)
     return QMesh(
         grid[representatives] / np.array(shape, dtype=float),
@@ -90,12 +93,6 @@ def mesh_shape(crystal: Crystal, spacing: float = 0.02) -> tuple[int, int, int]:
     lengths = np.linalg.norm(crystal.reciprocal, axis=1)
     first, second, third = (max(1, int(np.ceil(length / spacing))) for length in lengths)
     return first, second, third
-
-
-def _rotations(crystal: Crystal) -> Int[ndarray, "operations 3 3"]:
-    cell = (crystal.lattice, crystal.fractional, crystal.numbers)
-    dataset = spglib.get_symmetry_dataset(cell, symprec=1e-4)
-    return dataset.rotations if dataset is not None else np.eye(3, dtype=np.int64)[None]
 
 
 def _pretty(label: str) -> str:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.detection import point_group_rotations
 from mlrim.lattice.neighbours import Pairs
 
 
@@ -158,7 +159,7 @@ def suggest_supercell_matrix(crystal: Crystal, min_length: float = 10.0, max_ato
     would break the point group, one multiple is used for all. The length is reduced until `max_atoms` suffice.
     """
     heights = 1 / np.linalg.norm(crystal.reciprocal, axis=1)
-    rotations = _point_group_rotations(crystal)
+    rotations = point_group_rotations(crystal)
     for length in np.linspace(min_length, heights.min(), 40):
         multiples = np.maximum(1, np.ceil(length / heights - 1e-6)).astype(np.int64)
         matrix = np.diag(multiples)
@@ -167,13 +168,6 @@ def suggest_supercell_matrix(crystal: Crystal, min_length: float = 10.0, max_ato
         if crystal.n_atoms * round(np.linalg.det(matrix)) <= max_atoms:
             return matrix
     return np.eye(3, dtype=np.int64)
-
-
-def _point_group_rotations(crystal: Crystal) -> Int[ndarray, "operations 3 3"]:
-    import spglib
-
-    dataset = spglib.get_symmetry_dataset((crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-4)
-    return dataset.rotations if dataset is not None else np.eye(3, dtype=np.int64)[None]
 
 
 def _keeps_symmetry(matrix: Int[ndarray, "3 3"], rotations: Int[ndarray, "operations 3 3"]) -> bool:

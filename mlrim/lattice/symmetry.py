@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-import spglib
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.detection import SYMPREC, symmetry_dataset
 from mlrim.lattice.force_constants import PairForceConstants
 from mlrim.lattice.neighbours import Pairs
 from mlrim.lattice.supercell import Supercell
-
-SYMPREC = 1e-4
-"""Default tolerance of the symmetry search, Å."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +49,7 @@ def space_group(crystal: Crystal, symprec: float = SYMPREC) -> SpaceGroup:
     Raises:
         ValueError: spglib finds no symmetry, as for overlapping atoms.
     """
-    cell = (crystal.lattice, crystal.fractional, _kinds(crystal))
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    dataset = symmetry_dataset(crystal, symprec)
     if dataset is None:
         raise ValueError("no space group found: are atoms overlapping?")
     permutations, shifts = _atom_images(crystal, dataset.rotations, dataset.translations)
@@ -140,12 +136,6 @@ def _operations_of(supercell: Supercell, group: SpaceGroup) -> list[int]:
     inverse = np.linalg.inv(supercell.matrix)
     moved = inverse @ group.rotations @ supercell.matrix
     return [index for index, matrix in enumerate(moved) if np.allclose(matrix, np.round(matrix), atol=1e-6)]
-
-
-def _kinds(crystal: Crystal) -> list[int]:
-    """One integer for every species: atoms of one element with different masses are different."""
-    kinds = np.column_stack([crystal.numbers, np.round(crystal.masses * 1e4)])
-    return np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1).tolist()
 
 
 def _cartesian(crystal: Crystal, rotations: Int[ndarray, "operations 3 3"]) -> Float[ndarray, "operations 3 3"]:
