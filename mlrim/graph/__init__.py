@@ -1,0 +1,1 @@
+"""A crystal as the graph that the networks read, and the descriptors on its atoms."""

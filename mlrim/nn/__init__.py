@@ -1,0 +1,1 @@
+"""Equivariant building blocks on Cartesian tensors: scalars, vectors and symmetric traceless matrices."""
