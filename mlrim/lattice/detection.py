@@ -1,10 +1,11 @@
 """Symmetry detection by spglib, the one place that calls it on a crystal."""
 
+from typing import Any
+
 import numpy as np
 import spglib
 from jaxtyping import Int
 from numpy import ndarray
-from spglib import SpglibDataset
 
 from mlrim.lattice.crystal import Crystal
 
@@ -12,11 +13,11 @@ SYMPREC = 1e-4
 """Default tolerance of the symmetry search, Å."""
 
 
-def symmetry_dataset(crystal: Crystal, symprec: float = SYMPREC) -> SpglibDataset | None:
+def symmetry_dataset(crystal: Crystal, symprec: float = SYMPREC) -> Any:
     """spglib's description of a crystal; atoms of one element with different masses are different.
 
     Returns:
-        Nothing where spglib finds no symmetry, as for overlapping atoms.
+        A `spglib.SpglibDataset`, or None where spglib finds no symmetry, as for overlapping atoms.
     """
     kinds = np.column_stack([crystal.numbers, np.round(crystal.masses * 1e4)])
     species = np.unique(kinds, axis=0, return_inverse=True)[1].reshape(-1).tolist()

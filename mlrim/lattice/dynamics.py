@@ -148,8 +148,8 @@ class LatticeDynamics:
 def frequencies_from_eigenvalues(eigenvalues: Float[ndarray, "*modes"]) -> Float[ndarray, "*modes"]:
     """√λ in THz for eigenvalues of D in eV/Å²/amu; negative eigenvalues give negative (imaginary) frequencies.
 
-    >>> float(frequencies_from_eigenvalues(np.array(-1.0)).round(4))
-    -15.6333
+    >>> frequencies_from_eigenvalues(np.array([-1.0, 4.0])).round(4).tolist()
+    [-15.6333, 31.2666]
     """
     return np.sign(eigenvalues) * np.sqrt(np.abs(eigenvalues)) * SQRT_EIGENVALUE_TO_THZ
 
