@@ -16,25 +16,13 @@ from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
 from mlrim.lattice.dynamics import LatticeDynamics
-from mlrim.lattice.force_constants import (
-    PairForceConstants,
-    acoustic_residual,
-    symmetrize_permutation,
-    with_self_blocks,
-)
-from mlrim.lattice.neighbours import Pairs
 from mlrim.lattice.qpath import mesh_shape
 from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
-from mlrim.lattice.symmetry import (
-    SpaceGroup,
-    project_pairs,
-    space_group,
-    symmetrize_site_tensors,
-    symmetrize_tensor,
-)
+from mlrim.lattice.symmetry import SpaceGroup, space_group, symmetrize_site_tensors, symmetrize_tensor
 from mlrim.predictors import Known, LongRange, Predictor
 from mlrim.report.prediction import Prediction
 from mlrim.structures import InputStructure
+from mlrim.symmetrization import impose_symmetry
 from mlrim.vibrations.density_of_states import density_of_states, mesh_modes
 from mlrim.vibrations.dispersion import dispersion
 from mlrim.vibrations.gamma import gamma_modes
@@ -134,49 +122,6 @@ def choose_supercell(crystal: Crystal, settings: Settings) -> Supercell:
     if settings.supercell is not None:
         return Supercell(crystal, np.diag(settings.supercell))
     return Supercell(crystal, suggest_supercell_matrix(crystal, settings.min_length, settings.max_atoms))
-
-
-def impose_symmetry(
-    force_constants: PairForceConstants, crystal: Crystal, group: SpaceGroup
-) -> tuple[PairForceConstants, dict[str, float]]:
-    """Force constants with space group, permutation and acoustic sum rule exact, and the residuals before, eV/Å²."""
-    raw = merge_pairs(force_constants)
-    permuted = symmetrize_permutation(raw)
-    projected = project_pairs(permuted, crystal, group)
-    residuals = {
-        "acoustic_sum_rule": acoustic_residual(raw, crystal.n_atoms),
-        "permutation": float(np.abs(raw.blocks - permuted.blocks).max()) * 2,
-        "space_group": largest_difference(projected, permuted),
-    }
-    return restore_sum_rule(projected, crystal.n_atoms), residuals
-
-
-def merge_pairs(force_constants: PairForceConstants) -> PairForceConstants:
-    """Every pair once, blocks of repeated pairs added, and the list closed under reversal."""
-    pairs, blocks = force_constants
-    rows = np.column_stack([pairs.i, pairs.j, pairs.shifts])
-    reverse = np.column_stack([pairs.j, pairs.i, -pairs.shifts])
-    distinct, inverse = np.unique(np.concatenate([rows, reverse]), axis=0, return_inverse=True)
-    total = np.zeros((len(distinct), 3, 3))
-    np.add.at(total, inverse.reshape(-1)[: len(rows)], blocks)
-    return PairForceConstants(Pairs(distinct[:, 0], distinct[:, 1], distinct[:, 2:]), total)
-
-
-def restore_sum_rule(force_constants: PairForceConstants, n_atoms: int) -> PairForceConstants:
-    """On-site blocks set to what the acoustic sum rule demands."""
-    pairs, blocks = force_constants
-    others = ~((pairs.i == pairs.j) & np.all(pairs.shifts == 0, axis=1))
-    return with_self_blocks(Pairs(*(part[others] for part in pairs)), blocks[others], n_atoms)
-
-
-def largest_difference(first: PairForceConstants, second: PairForceConstants) -> float:
-    """Largest element of the difference of two sets of force constants."""
-    negative = PairForceConstants(second.pairs, -second.blocks)
-    joined = PairForceConstants(
-        Pairs(*(np.concatenate(parts) for parts in zip(first.pairs, negative.pairs, strict=True))),
-        np.concatenate([first.blocks, negative.blocks]),
-    )
-    return float(np.abs(merge_pairs(joined).blocks).max())
 
 
 def long_range_interaction(
