@@ -1,0 +1,134 @@
+"""The rigid-ion model: point charges plus short-range pair potentials, with an analytic Hessian.
+
+E = ½ Σ q_i q_j e²/(4πε₀ r) + ½ Σ V_ij(r); the Coulomb part is an exact Ewald sum, the rest a vectorised pair sum.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from mlrim.errors import UserError
+from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.lattice.dynamics import LatticeDynamics
+from mlrim.lattice.ewald import EnergyForcesStress, point_charge_energy_forces
+from mlrim.lattice.force_constants import PairForceConstants, with_self_blocks
+from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
+from mlrim.lattice.supercell import Supercell
+from mlrim.rim.charges import DEFAULT_SCALE, formal_charges, given_charges, scaled_charges
+from mlrim.rim.pair_potentials import PairInteraction
+from mlrim.rim.transfer import CovalentSprings, transferable_short_range
+
+
+@dataclass(frozen=True, eq=False)
+class RigidIonModel:
+    """Rigid ions in a crystal.
+
+    Attributes:
+        crystal: the cell at which everything is evaluated; it is never relaxed.
+        charges: ionic charges, e, shape (atoms,).
+        short_range: pair potentials between the atoms of this cell.
+        springs: harmonic bonds at rest in this cell: they add to the force constants, not to forces or stress.
+    """
+
+    crystal: Crystal
+    charges: Float[ndarray, "atoms"]
+    short_range: PairInteraction
+    springs: CovalentSprings | None = None
+
+    def energy_forces_stress(self) -> EnergyForcesStress:
+        """Energy (eV per cell), forces (eV/Å) and stress (1/V) ∂E/∂strain (eV/Å³)."""
+        coulomb = point_charge_energy_forces(self.crystal, self.charges)
+        pairs = pair_energy_forces_stress(self.crystal, self.short_range)
+        return EnergyForcesStress(*(a + b for a, b in zip(coulomb, pairs, strict=True)))
+
+    def short_range_force_constants(self) -> PairForceConstants:
+        """Force constants of pair potentials and springs, on-site blocks by the acoustic sum rule, eV/Å²."""
+        return pair_force_constants(self.crystal, self.short_range, self.springs)
+
+    def lattice_dynamics(
+        self,
+        born_charges: Float[ndarray, "atoms 3 3"] | None = None,
+        dielectric: Float[ndarray, "3 3"] | None = None,
+    ) -> LatticeDynamics:
+        """The harmonic model; its long-range part comes from the ions' charges unless Z* and ε∞ are given."""
+        if (born_charges is None) != (dielectric is None):
+            raise ValueError("give both Born charges and the dielectric tensor, or neither")
+        if born_charges is None or dielectric is None:
+            born_charges = self.charges[:, None, None] * np.eye(3)
+            dielectric = np.eye(3)
+        dipole = DipoleInteraction(self.crystal, born_charges, dielectric)
+        return LatticeDynamics(self.crystal, self.short_range_force_constants(), dipole)
+
+    def supercell_force_constants(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
+        """Total force constants in a supercell of the crystal, compact and in canonical order, eV/Å²."""
+        return self.lattice_dynamics().folded(supercell)
+
+
+def rigid_ion_model(
+    crystal: Crystal,
+    charges: str | Mapping[str, float] = "scaled",
+    scale: float = DEFAULT_SCALE,
+) -> RigidIonModel:
+    """The model of any compound with nothing to configure: oxidation-state charges and transferable short range.
+
+    Args:
+        charges: "scaled" (scale · oxidation state), "formal", or charges by element (e).
+        scale: partial charge over oxidation state.
+
+    Raises:
+        UserError: unknown choice of charges, or charges by element that do not fit the crystal.
+    """
+    if not isinstance(charges, str):
+        values = given_charges(crystal, charges).charges
+    elif charges == "scaled":
+        values = scaled_charges(formal_charges(crystal), scale)
+    elif charges == "formal":
+        values = formal_charges(crystal).charges
+    else:
+        raise UserError(
+            f"charges={charges!r} is unknown; use 'scaled', 'formal' or a table such as {{Mg: 2, O: -2}}"
+        )
+    return RigidIonModel(crystal, values, *transferable_short_range(crystal, values))
+
+
+def pair_energy_forces_stress(crystal: Crystal, interaction: PairInteraction) -> EnergyForcesStress:
+    """Energy, forces and stress of pair potentials alone; units as for `RigidIonModel.energy_forces_stress`."""
+    pairs = neighbour_pairs(crystal, interaction.cutoff)
+    vectors = pair_vectors(crystal, pairs)
+    distance = np.linalg.norm(vectors, axis=1)
+    value, first, _ = interaction.derivatives(pairs.i, pairs.j, distance)
+    pull = (first / distance)[:, None] * vectors
+    forces = np.stack(
+        [np.bincount(pairs.i, pull[:, axis], minlength=crystal.n_atoms) for axis in range(3)], axis=1
+    )
+    return EnergyForcesStress(float(value.sum() / 2), forces, pull.T @ vectors / (2 * crystal.volume))
+
+
+def pair_force_constants(
+    crystal: Crystal, interaction: PairInteraction, springs: CovalentSprings | None = None
+) -> PairForceConstants:
+    """Force constants of pair potentials: Φ_ij = −V″ r̂r̂ᵀ − (V′/r)(1 − r̂r̂ᵀ), eV/Å²; on-site by the sum rule."""
+    pairs = neighbour_pairs(crystal, interaction.cutoff)
+    vectors = pair_vectors(crystal, pairs)
+    distance = np.linalg.norm(vectors, axis=1)
+    _, first, second = interaction.derivatives(pairs.i, pairs.j, distance)
+    longitudinal, transverse = second, first / distance
+    if springs is not None:
+        stiffness = springs.stiffness(pairs.i, pairs.j, distance)
+        longitudinal, transverse = longitudinal + stiffness.longitudinal, transverse + stiffness.transverse
+    return with_self_blocks(pairs, radial_blocks(vectors, -longitudinal, -transverse), crystal.n_atoms)
+
+
+def radial_blocks(
+    vectors: Float[ndarray, "pairs 3"],
+    longitudinal: Float[ndarray, "pairs"],
+    transverse: Float[ndarray, "pairs"],
+) -> Float[ndarray, "pairs 3 3"]:
+    """longitudinal · r̂r̂ᵀ + transverse · (1 − r̂r̂ᵀ) for every vector."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled = (longitudinal - transverse)[:, None] * unit
+    return scaled[:, :, None] * unit[:, None, :] + transverse[:, None, None] * np.eye(3)
