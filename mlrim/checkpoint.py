@@ -7,11 +7,13 @@ header).
 """
 
 import importlib
+import inspect
 import json
 import os
 import pickle
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,16 +95,27 @@ def load_model(path: str | Path, kind: str | None = None, device: str = "cpu") -
     return LoadedModel(found["kind"], model, found["model"], found["metadata"])
 
 
+def class_of(kind: str) -> type[nn.Module]:
+    """The class of a kind of model."""
+    module, _, name = KINDS[kind].rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def default_arguments(kind: str) -> dict[str, Any]:
+    """The constructor's defaults, stored as well: they may change in a later version."""
+    parameters = inspect.signature(class_of(kind)).parameters
+    return {name: found.default for name, found in parameters.items() if found.default is not found.empty}
+
+
 def build(path: Path, found: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     """The model that a header describes, with its weights."""
-    module, _, name = KINDS[found["kind"]].rpartition(".")
-    constructor = getattr(importlib.import_module(module), name)
+    constructor = class_of(found["kind"])
     try:
         model = constructor(**found["model"])
         model.load_state_dict(weights)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"{path}: the stored configuration or weights do not fit {name} of this version: "
+            f"{path}: the stored configuration or weights do not fit {constructor.__name__} of this version: "
             f"{str(error).splitlines()[0]} Use the version of mlrim that wrote it, or train again."
         ) from error
     return model
@@ -120,7 +133,9 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if path.is_dir():
         raise UserError(f"{path} is a folder, but a checkpoint file (*.ckpt) is needed here.")
     try:
-        contents = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # remarks on odd pickle protocols of foreign files
+            contents = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(refusal(path, str(error))) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, UnicodeDecodeError, IndexError) as error:
@@ -136,7 +151,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def refusal(path: Path, reason: str) -> str:
     """The message for a file that the safe unpickler does not accept."""
-    if "global" in reason.lower() or "Unsupported class" in reason:
+    bare_pickle = path.read_bytes()[:1] == pickle.PROTO
+    if "global" in reason.lower() or "Unsupported class" in reason or bare_pickle:
         return (
             f"{path} asks for Python code to be run when it is loaded, which is refused. mlrim checkpoints "
             "hold plain data only; get the file again from whoever published it."

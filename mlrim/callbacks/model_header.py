@@ -5,7 +5,7 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from mlrim.checkpoint import HEADER, header, kind_of_target
+from mlrim.checkpoint import HEADER, default_arguments, header, kind_of_target
 
 
 class ModelHeader(Callback):
@@ -16,8 +16,9 @@ class ModelHeader(Callback):
     """
 
     def __init__(self, model: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-        arguments = {key: value for key, value in model.items() if not key.startswith("_")}
-        self.header = header(kind_of_target(model["_target_"]), arguments, metadata)
+        kind = kind_of_target(model["_target_"])
+        given = {key: value for key, value in model.items() if not key.startswith("_")}
+        self.header = header(kind, {**default_arguments(kind), **given}, metadata)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the header, with the content hash of the data where the data module knows it."""

@@ -30,7 +30,7 @@ def component_problems(
         yield from base_problems(target, block["_target_"], base, location)
     yield from signature_problems(block, target, location, provided)
     for key, value in block.items():
-        if key not in HYDRA_KEYS:
+        if key == "_args_" or key not in HYDRA_KEYS:
             yield from nested_problems(value, f"{location}.{key}")
 
 

@@ -107,7 +107,7 @@ def key_problem(config: DictConfig, override: Override, argument: str) -> Proble
     key, known = override.key_or_group, dotted_keys(config)
     if key.startswith("hydra.") or override.is_add() or override.is_force_add() or key in known:
         return None
-    parent, _, name = key.rpartition(".")
+    parent, _, _ = key.rpartition(".")
     possible = [f"{parent}.{argument}" for argument in arguments_of_block(config, parent)]
     source = f"{COMMAND_LINE} ({argument})"
     if key in possible:

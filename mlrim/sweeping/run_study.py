@@ -93,8 +93,7 @@ def find_trial(running: optuna.Study, number: int) -> FrozenTrial:
 def count_claimed(running: optuna.Study, folder: Path) -> int:
     """Trials that are done or are running in a living process (here or beside us)."""
     return sum(
-        trial.state.is_finished()
-        and not trial.user_attrs.get(DEAD, False)
+        (trial.state.is_finished() and not trial.user_attrs.get(DEAD, False))
         or (trial.state == TrialState.RUNNING and is_held(folder_of(folder, trial.number)))
         for trial in running.get_trials(deepcopy=False)
     )

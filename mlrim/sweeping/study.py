@@ -174,4 +174,4 @@ def simplest_values(study: Study) -> dict[str, Any]:
 
 def as_overrides(values: dict[str, Any]) -> list[str]:
     """Hydra overrides that set `values`."""
-    return [f"{key}={'null' if value is None else value!r}" for key, value in values.items()]
+    return [f"{key}=null" if value is None else f"{key}={value!r}" for key, value in values.items()]
