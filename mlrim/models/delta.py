@@ -5,7 +5,6 @@ direction and rigid-ion blocks on edges; four continuous-filter layers; three-la
 carried as Cartesian tensors, so that the network is equivariant under rotations and reflections.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +22,7 @@ from mlrim.nn.radial import RadialBasis, smooth_switch
 from mlrim.nn.tensors import traceless
 
 N_BASELINE_INVARIANTS = 4
-N_SCALE_COEFFICIENTS = 5
+DEFAULT_LOG_SCALE = (1.0, -4.0, 0.5, 0.0, 0.0)
 
 
 class DeltaStatistics(NamedTuple):
@@ -32,7 +31,7 @@ class DeltaStatistics(NamedTuple):
     soap_mean: list[float]
     soap_deviation: list[float]
     log_scale: list[float]
-    """ln of the mean block magnitude (eV/Å²) as a polynomial in x − 1, x = r / (sum of covalent radii), x ≤ 4."""
+    """ln of the mean block magnitude (eV/Å²) as a polynomial in x − 1, see `reduced_distance`."""
 
 
 class DeltaModel(nn.Module):
@@ -85,9 +84,7 @@ class DeltaModel(nn.Module):
         )
         self.final_norm = nn.LayerNorm(scalars)
         self.head = PairHead(channels, radial + N_BASELINE_INVARIANTS, head_hidden, dropout)
-        radii = torch.tensor(all_covalent_radii(), dtype=torch.float32)
-        self.register_buffer("covalent_radii", radii, persistent=False)
-        self.register_buffer("log_scale", torch.tensor([1.0, -6.0, 2.0, 0.0, 0.0])[:N_SCALE_COEFFICIENTS])
+        self.register_buffer("log_scale", torch.tensor(DEFAULT_LOG_SCALE))
 
     def set_statistics(self, statistics: DeltaStatistics) -> None:
         """Take over the figures of a training set; they are stored with the weights."""
@@ -140,8 +137,7 @@ class DeltaModel(nn.Module):
     def _pairs(self, graph: CrystalGraph) -> PairGeometry:
         distance, direction = _polar(graph.pair_vector)
         envelope = smooth_switch(distance, self.cutoff - 1, self.cutoff)
-        radii = self.covalent_radii[graph.element][graph.atom_site]
-        x = (distance / (radii[graph.pair_i] + radii[graph.pair_j])).clamp(max=4.0) - 1
+        x = reduced_distance(graph) - 1
         log_scale = sum(coefficient * x**power for power, coefficient in enumerate(self.log_scale))
         return PairGeometry(
             i=graph.pair_i,
@@ -207,21 +203,26 @@ def baseline_invariants(
     return torch.asinh(10 * invariants) / 3
 
 
-def fit_log_scale(
-    ratio: Sequence[float] | Float[np.ndarray, "blocks"], magnitude: Float[np.ndarray, "blocks"]
-) -> list[float]:
-    """Polynomial ln|block|(x − 1) through the means of bins of x = r / (sum of covalent radii)."""
-    edges = np.linspace(0.7, 4.0, 34)
-    place = np.digitize(np.minimum(ratio, 3.999), edges)
-    centres, means = [], []
-    for index in range(1, len(edges)):
-        inside = magnitude[place == index]
-        if len(inside) >= 5:
-            centres.append((edges[index - 1] + edges[index]) / 2 - 1)
-            means.append(np.log(max(inside.mean(), 1e-6)))
-    degree = min(N_SCALE_COEFFICIENTS, len(centres)) - 1
-    fitted = np.polynomial.polynomial.polyfit(centres, means, degree) if degree >= 0 else np.zeros(1)
-    return np.pad(fitted, (0, N_SCALE_COEFFICIENTS - len(fitted))).tolist()
+def reduced_distance(graph: CrystalGraph) -> Float[Tensor, "pairs"]:
+    """x = 4 tanh(r / 4(R_i + R_j)) of every pair, with covalent radii R: 1 for a bond, at most 4."""
+    radii = torch.tensor(all_covalent_radii(), dtype=graph.pair_vector.dtype, device=graph.pair_vector.device)
+    radius = radii[graph.element][graph.atom_site]
+    ratio = graph.pair_vector.norm(dim=-1) / (radius[graph.pair_i] + radius[graph.pair_j])
+    return 4 * torch.tanh(ratio / 4)
+
+
+def fit_log_scale(x: Float[np.ndarray, "pairs"], magnitude: Float[np.ndarray, "pairs"]) -> list[float]:
+    """Polynomial ln|block|(x − 1) through the means of bins of the reduced distance x."""
+    edges = np.linspace(0.6, 4.0, 35)
+    place = np.digitize(x, edges)
+    filled = [index for index in range(1, len(edges)) if (place == index).sum() >= 5]
+    if not filled:
+        return list(DEFAULT_LOG_SCALE)
+    centres = [(edges[index - 1] + edges[index]) / 2 - 1 for index in filled]
+    means = [np.log(max(magnitude[place == index].mean(), 1e-6)) for index in filled]
+    degree = min(len(DEFAULT_LOG_SCALE) - 1, max(0, len(filled) // 3))
+    fitted = np.polynomial.polynomial.polyfit(centres, means, degree)
+    return np.pad(fitted, (0, len(DEFAULT_LOG_SCALE) - len(fitted))).tolist()
 
 
 def _polar(vectors: Float[Tensor, "edges 3"]) -> tuple[Float[Tensor, "edges"], Float[Tensor, "edges 3"]]:

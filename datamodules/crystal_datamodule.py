@@ -1,0 +1,182 @@
+"""The Lightning data module: records of a data set, split, filtered, turned into samples and batched."""
+
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from datamodules.batching import BalancedBatches, LabelledGraph, join
+from datamodules.filters import RecordFilter
+from datamodules.sample_cache import SampleCache, ensure_samples
+from datamodules.samples import Sample, SampleSettings, labels_of
+from datamodules.splits import FRACTIONS, PARTS, Split, load_split, make_split
+from datamodules.store import RecordStore
+from mlrim.configuration.types import AtLeast
+from mlrim.errors import UserError
+
+STATISTICS_SAMPLES = 400
+"""Samples that statistics of a training set are taken from."""
+
+
+class CrystalDataset(Dataset[LabelledGraph]):
+    """Samples of one part of a split.
+
+    Args:
+        cache: where the samples are.
+        rows: their positions in the cache.
+        random_wave: pick a wave vector at random every time; else always the first.
+        in_memory: keep what was read, for a process that reads it again every epoch.
+    """
+
+    def __init__(self, cache: SampleCache, rows: Sequence[int], random_wave: bool, in_memory: bool) -> None:
+        self.cache, self.rows, self.random_wave = cache, list(rows), random_wave
+        self.read = lru_cache(maxsize=None)(cache.__getitem__) if in_memory else cache.__getitem__
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> LabelledGraph:
+        sample: Sample = self.read(self.rows[index])
+        n_waves = len(sample.waves.qpoints)
+        wave = int(torch.randint(n_waves, ())) if self.random_wave else 0
+        return LabelledGraph(sample.graph, labels_of(sample, wave))
+
+    @property
+    def costs(self) -> list[int]:
+        """Work of every sample."""
+        return [self.cache.costs[row] for row in self.rows]
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the records."""
+        return [self.cache.index["ids"][row] for row in self.rows]
+
+
+class CrystalDataModule(LightningDataModule):
+    """Batches of crystals with their force-constant labels.
+
+    Args:
+        path: folder of the data set (`python -m datamodules.build` makes it).
+        baseline: what is subtracted from the label: rim, shell, fitted, none, or a stored level of theory.
+        label: level of theory to learn.
+        cutoff: Å.
+        selection: which records are used; those of good quality when not given.
+        split: split file; when not given the split is made from `split_seed`.
+        split_seed: seed of the split.
+        batch_size: crystals per batch, on average.
+        workers: processes that read batches; 0 keeps all samples in this process's memory.
+        sample_workers: processes that make samples when the data set is used for the first time.
+        wave_vectors: wave vectors kept for each crystal besides Γ.
+        max_train: use at most so many training records (for quick experiments).
+        seed: of the order of the batches.
+        quiet: no progress bar.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        baseline: str = "rim",
+        label: str = "dft",
+        cutoff: Annotated[float, AtLeast(0.1)] = 6.0,
+        selection: RecordFilter | None = None,
+        split: str | None = None,
+        split_seed: Annotated[int, AtLeast(0)] = 0,
+        batch_size: Annotated[int, AtLeast(1)] = 16,
+        workers: Annotated[int, AtLeast(0)] = 0,
+        sample_workers: Annotated[int, AtLeast(0)] = 2,
+        wave_vectors: Annotated[int, AtLeast(1)] = 4,
+        max_train: Annotated[int, AtLeast(1)] | None = None,
+        seed: Annotated[int, AtLeast(0)] = 0,
+        quiet: bool = False,
+    ) -> None:
+        super().__init__()
+        self.settings = SampleSettings(baseline, label, float(cutoff), wave_vectors=wave_vectors)
+        self.store = RecordStore(path)
+        self.selection = selection or RecordFilter(level=label)
+        self.split_file, self.split_seed = split, split_seed
+        self.batch_size, self.workers, self.sample_workers = batch_size, workers, sample_workers
+        self.max_train, self.seed, self.quiet = max_train, seed, quiet
+
+    @property
+    def content_hash(self) -> str:
+        """Of the data set, for provenance."""
+        return self.store.manifest.content_hash
+
+    @cached_property
+    def split(self) -> Split:
+        """The split of the whole data set, before any filter, so that it is the same for every filter."""
+        if self.split_file is not None:
+            return load_split(Path(self.split_file), self.store.index)
+        return make_split(self.store.index, self.split_seed, FRACTIONS, self.content_hash)
+
+    @cached_property
+    def ids(self) -> dict[str, list[str]]:
+        """Selected ids of the three parts.
+
+        Raises:
+            UserError: a part would be empty.
+        """
+        chosen = set(self.selection.select(self.store.index).ids)
+        parts = {part: [name for name in getattr(self.split, part) if name in chosen] for part in PARTS}
+        empty = [part for part, names in parts.items() if not names]
+        if empty:
+            raise UserError(
+                f"no records are left for {' and '.join(empty)} after filtering {self.store.path} "
+                f"({len(self.store)} records, {len(chosen)} selected); loosen data.selection or use more data"
+            )
+        return parts
+
+    @cached_property
+    def cache(self) -> SampleCache:
+        """The samples of all selected records."""
+        names = sorted(name for part in self.ids.values() for name in part)
+        return ensure_samples(self.store, names, self.settings, self.sample_workers, self.quiet)
+
+    def prepare_data(self) -> None:
+        """Make the samples, once for all processes."""
+        len(self.cache)
+
+    def dataset(self, part: str) -> CrystalDataset:
+        """The samples of `train`, `validation` or `test`."""
+        names = self.ids[part]
+        if part == "train" and self.max_train is not None:
+            order = np.random.default_rng(0).permutation(len(names))[: self.max_train]
+            names = [names[index] for index in sorted(order)]
+        rows = [self.cache.row_of[name] for name in names]
+        return CrystalDataset(self.cache, rows, part == "train", in_memory=self.workers == 0)
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled batches."""
+        return self._loader("train", self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> DataLoader:
+        """Validation batches."""
+        return self._loader("validation", 2 * self.batch_size, shuffle=False)
+
+    def test_dataloader(self) -> DataLoader:
+        """Test batches."""
+        return self._loader("test", 2 * self.batch_size, shuffle=False)
+
+    def _loader(self, part: str, batch_size: int, shuffle: bool) -> DataLoader:
+        dataset = self.dataset(part)
+        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        batches = BalancedBatches(dataset.costs, batch_size, shuffle, self.seed, rank, world)
+        return DataLoader(
+            dataset,
+            batch_sampler=batches,
+            collate_fn=join,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            multiprocessing_context="forkserver" if self.workers > 0 else None,
+        )
+
+    def training_samples(self) -> list[Sample]:
+        """Some training samples, evenly spread, to take statistics from."""
+        dataset = self.dataset("train")
+        step = max(1, len(dataset.rows) // STATISTICS_SAMPLES)
+        return [self.cache[row] for row in dataset.rows[::step]]

@@ -1,0 +1,174 @@
+"""Samples on disk: one flat file per data set and settings, made once, read lazily through a memory map.
+
+    <data set>.samples/<key>/samples.bin     encoded samples, one after the other
+    <data set>.samples/<key>/index.json      settings, ids, offsets and sizes; written last
+
+The key is a hash of the settings, the content of the data set and the version of the sample format, so a folder is
+either right or not there. Arrays are raw little-endian bytes in msgpack, as in records.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+from shutil import rmtree
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from datamodules.records import decode_arrays, encode_arrays
+from datamodules.samples import SAMPLE_VERSION, Sample, SampleSettings, make_sample
+from datamodules.store import RecordStore
+from datamodules.threads import single_threaded
+from mlrim.graph.crystal_graph import CrystalGraph
+from mlrim.graph.labels import FoldedLabels, ModeArrays
+
+NARROW = {"f": "<f4", "i": "<i4", "b": "|u1"}
+"""Stored types of floating-point, integer and truth values."""
+
+
+@dataclass(frozen=True)
+class SampleCache:
+    """Samples of some records, by position; cheap to send to another process."""
+
+    folder: Path
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """The content of index.json."""
+        return json.loads((self.folder / "index.json").read_text(encoding="utf-8"))
+
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Position of every id."""
+        return {name: row for row, name in enumerate(self.index["ids"])}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder}
+
+    def __len__(self) -> int:
+        return len(self.index["ids"])
+
+    @cached_property
+    def _bytes(self) -> np.memmap:
+        return np.memmap(self.folder / "samples.bin", dtype=np.uint8, mode="r")
+
+    def __getitem__(self, row: int) -> Sample:
+        start, stop = self.index["offsets"][row : row + 2]
+        return decode_sample(self._bytes[start:stop].tobytes())
+
+    @property
+    def costs(self) -> list[int]:
+        """Work that each sample makes, in edges that messages travel on."""
+        return self.index["costs"]
+
+
+def ensure_samples(
+    store: RecordStore, ids: Sequence[str], settings: SampleSettings, workers: int, quiet: bool = False
+) -> SampleCache:
+    """The samples of the given records, from disk or made now by `workers` processes (0: in this one).
+
+    Raises:
+        UserError: a record lacks what the settings ask for.
+    """
+    folder = store.path.with_name(store.path.name + ".samples") / _key(store, ids, settings)
+    if not (folder / "index.json").is_file():
+        unfinished = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
+        unfinished.mkdir(parents=True)
+        try:
+            _write(unfinished, store, ids, settings, workers, quiet)
+            _publish(unfinished, folder)
+        finally:
+            rmtree(unfinished, ignore_errors=True)
+    return SampleCache(folder)
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    try:
+        os.rename(unfinished, folder)
+    except OSError:
+        if not (folder / "index.json").is_file():
+            raise
+
+
+def _key(store: RecordStore, ids: Sequence[str], settings: SampleSettings) -> str:
+    parts = [SAMPLE_VERSION, store.manifest.content_hash, asdict(settings), sorted(ids)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+
+def _write(
+    folder: Path, store: RecordStore, ids: Sequence[str], settings: SampleSettings, workers: int, quiet: bool
+) -> None:
+    arguments = [(str(store.path), name, settings) for name in ids]
+    offsets, costs = [0], []
+    with (folder / "samples.bin").open("wb") as file:
+        made = track(_encoded(arguments, workers), "training samples", total=len(ids), disable=quiet)
+        for data, cost in made:
+            file.write(data)
+            offsets.append(offsets[-1] + len(data))
+            costs.append(cost)
+    index = {"settings": asdict(settings), "ids": list(ids), "offsets": offsets, "costs": costs}
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _encoded(arguments: list[tuple[str, str, SampleSettings]], workers: int) -> Iterator[tuple[bytes, int]]:
+    if workers == 0:
+        yield from map(_encode_one, arguments)
+        return
+    with single_threaded(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_encode_in_worker, arguments, chunksize=8)
+
+
+def _encode_in_worker(argument: tuple[str, str, SampleSettings]) -> tuple[bytes, int]:
+    torch.set_num_threads(1)
+    return _encode_one(argument)
+
+
+def _encode_one(argument: tuple[str, str, SampleSettings]) -> tuple[bytes, int]:
+    path, name, settings = argument
+    sample = make_sample(RecordStore(path)[name], settings)
+    cost = len(sample.graph.receiver) + 2 * len(sample.graph.pair_i) + len(sample.graph.edge_i) // 4
+    return encode_sample(sample), cost
+
+
+def encode_sample(sample: Sample) -> bytes:
+    """A sample as bytes, in single precision."""
+    named = {f"graph.{name}": tensor.numpy() for name, tensor in sample.graph._asdict().items()}
+    for part in ("folded", "gamma", "waves"):
+        named |= {f"{part}.{name}": array for name, array in getattr(sample, part)._asdict().items()}
+    return encode_arrays({name: _narrow(array) for name, array in named.items()})
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind == "c":
+        array = np.stack([array.real, array.imag], axis=-1)
+    return array.astype(NARROW[array.dtype.kind])
+
+
+def decode_sample(data: bytes) -> Sample:
+    """The sample in some bytes."""
+    arrays = {name: _widen(name, array) for name, array in decode_arrays(data).items()}
+
+    def part(prefix: str) -> dict[str, np.ndarray]:
+        return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
+
+    graph = CrystalGraph(**{name: torch.from_numpy(array) for name, array in part("graph").items()})
+    return Sample(
+        graph, FoldedLabels(**part("folded")), ModeArrays(**part("gamma")), ModeArrays(**part("waves"))
+    )
+
+
+def _widen(name: str, array: np.ndarray) -> np.ndarray:
+    if name in ("waves.basis", "waves.target"):
+        return array.view(np.complex64)[..., 0]
+    if array.dtype.kind == "u":
+        return array.astype(bool)
+    return array.astype(np.int64) if array.dtype.kind == "i" else array

@@ -1,0 +1,152 @@
+"""From a record to what training reads: the graph of the crystal and the labels of its force constants."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from datamodules.records import Record
+from mlrim.graph.crystal_graph import CUTOFF, SYMPREC, CrystalGraph, ResponseFeatures, build_graph
+from mlrim.graph.labels import (
+    FoldedLabels,
+    ForceConstantLabels,
+    ModeArrays,
+    ModeLabels,
+    fold_labels,
+    gamma_modes,
+    wave_modes,
+)
+from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.lattice.force_constants import PairForceConstants, fold
+from mlrim.lattice.neighbours import Pairs, neighbour_pairs
+from mlrim.rim.baselines import short_range_baseline
+from mlrim.rim.charges import DEFAULT_SCALE, formal_charges
+
+SAMPLE_VERSION = 1
+"""Raised whenever samples made before would differ."""
+
+
+@dataclass(frozen=True)
+class SampleSettings:
+    """Everything that a sample depends on besides its record.
+
+    Attributes:
+        baseline: name of the baseline that is subtracted, see `mlrim.rim.baselines`.
+        label: level of theory that is learned.
+        cutoff: Å.
+        symprec: tolerance (Å) of the symmetry that saves work.
+        wave_vectors: wave vectors kept for each crystal besides Γ.
+    """
+
+    baseline: str = "rim"
+    label: str = "dft"
+    cutoff: float = CUTOFF
+    symprec: float = SYMPREC
+    wave_vectors: int = 4
+
+
+class Sample(NamedTuple):
+    """One crystal for training; several wave vectors, of which a reader picks one."""
+
+    graph: CrystalGraph
+    folded: FoldedLabels
+    gamma: ModeArrays
+    waves: ModeArrays
+
+
+def make_sample(record: Record, settings: SampleSettings) -> Sample:
+    """The sample of a record, float32.
+
+    Raises:
+        UserError: the record lacks the label or the baseline that the settings name.
+    """
+    supercell = record.supercell
+    total = record.compact(settings.label)
+    baseline = baseline_of(record, settings.baseline)
+    target = total - fold(baseline, supercell)
+    response = None
+    if record.born_charges is not None and record.dielectric is not None:
+        target = target - DipoleInteraction(record.crystal, record.born_charges, record.dielectric).folded(supercell)
+        response = ResponseFeatures(record.born_charges, record.dielectric)
+    graph = build_graph(
+        record.crystal,
+        baseline,
+        scaled_formal_charges(record),
+        response,
+        record.features.get("soap"),
+        record.features.get("coordination"),
+        settings.cutoff,
+        settings.symprec,
+    )
+    edges = Pairs(*(part.numpy() for part in (graph.edge_i, graph.edge_j, graph.edge_shift)))
+    return Sample(
+        graph,
+        fold_labels(target, supercell, edges),
+        gamma_modes(total, target, supercell),
+        wave_modes(total, target, supercell, _wave_vectors(record, settings.wave_vectors)),
+    )
+
+
+def scaled_formal_charges(record: Record) -> Float[ndarray, "atoms"]:
+    """Rigid-ion charges of a record's atoms, e; from its features where they are stored."""
+    stored = record.features.get("charge")
+    return DEFAULT_SCALE * (formal_charges(record.crystal).charges if stored is None else stored)
+
+
+def baseline_of(record: Record, name: str) -> PairForceConstants:
+    """Short-range force constants of a baseline for a record."""
+    if name == "rim" and "charge" in record.features:
+        from mlrim.rim.rigid_ion import RigidIonModel
+        from mlrim.rim.transfer import transferable_short_range
+
+        charges = scaled_formal_charges(record)
+        short_range = transferable_short_range(record.crystal, charges)
+        return RigidIonModel(record.crystal, charges, *short_range).short_range_force_constants()
+    levels = {level: record.compact(level) for level in record.force_constants if level == name or name == "fitted"}
+    return short_range_baseline(
+        name,
+        record.crystal,
+        force_constants=levels,
+        supercell=record.supercell,
+        born_charges=record.born_charges,
+        dielectric=record.dielectric,
+    )
+
+
+def count_edges(record: Record, cutoff: float) -> int:
+    """Directed pairs of a record within a cut-off (Å)."""
+    return len(neighbour_pairs(record.crystal, cutoff).i)
+
+
+def labels_of(sample: Sample, wave: int) -> ForceConstantLabels:
+    """The labels of a sample with one of its wave vectors, as tensors."""
+    folded = sample.folded
+    return ForceConstantLabels(
+        torch.from_numpy(folded.edge_entry),
+        torch.from_numpy(folded.self_entry),
+        torch.from_numpy(folded.target),
+        torch.from_numpy(folded.unreached)[None],
+        _mode_tensors(sample.gamma, 0),
+        _mode_tensors(sample.waves, wave),
+    )
+
+
+def _mode_tensors(modes: ModeArrays, index: int) -> ModeLabels:
+    parts = [torch.from_numpy(np.ascontiguousarray(column[index : index + 1])) for column in modes]
+    return ModeLabels(*parts, known=torch.ones(parts[2].shape, dtype=torch.bool))
+
+
+def _wave_vectors(record: Record, count: int) -> Float[ndarray, "qpoints 3"]:
+    """Some commensurate wave vectors besides Γ, one of each pair ±q, chosen by the record's id; or Γ alone."""
+    qpoints = record.supercell.commensurate_qpoints[1:]
+    if len(qpoints) == 0:
+        return np.zeros((1, 3))
+    folded = np.round((np.stack([qpoints, -qpoints]) + 1e-9) % 1, 6)
+    smaller = [tuple(min(pair.tolist())) for pair in folded.transpose(1, 0, 2)]
+    _, distinct = np.unique(np.array(smaller), axis=0, return_index=True)
+    generator = np.random.default_rng(list(record.id.encode()))
+    chosen = generator.permutation(np.sort(distinct))[:count]
+    return qpoints[chosen]

@@ -1,0 +1,1 @@
+"""Lightning modules, losses and metrics: what a network is trained for."""
