@@ -9,7 +9,7 @@ THREADS ?= 1
 
 BIN := .venv/bin
 STAMP := .venv/.complete
-DATA := data/embedded.lmdb
+DATA := data/embedded/manifest.json
 DEMO := outputs/demo
 MODEL := $(DEMO)/checkpoints/best.ckpt
 
@@ -31,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 data: $(DATA) ## the embedded data set
 
 $(DATA): | $(STAMP)
-	$(BIN)/python -m datamodules.build source=embedded out=$@
+	$(BIN)/python -m datamodules.build source=embedded out=data/embedded
 
 demo: $(DATA) ## train a small delta model, predict MgO, show its modes (a few minutes)
 	@test -f $(MODEL) || $(BIN)/python train.py experiment=delta_embedded hydra.run.dir=$(DEMO)
@@ -58,5 +58,5 @@ docs: $(STAMP) ## the documentation as a web site in site/
 	$(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove everything that was made, except the environment
-	rm -rf outputs data/embedded.lmdb build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf outputs data/embedded build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
