@@ -23,6 +23,7 @@ from mlrim.lattice.dynamics import frequencies_from_eigenvalues
 from mlrim.lattice.neighbours import Pairs, neighbour_pairs, pair_vectors
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.charges import formal_charges
+from mlrim.rim.mode_space import ModeSpace
 from mlrim.rim.pair_potentials import Buckingham, SpeciesInteraction
 from mlrim.rim.rigid_ion import RigidIonModel, radial_blocks
 from mlrim.units import SQRT_EIGENVALUE_TO_THZ
@@ -31,6 +32,8 @@ CUTOFF, SWITCH_WIDTH = 6.5, 1.5
 """Å"""
 SOFTNESS_BOUNDS = (0.08, 0.8)
 """Å: limits of ρ"""
+START_GRID = (0.12, 0.18, 0.26, 0.38)
+"""Å: guesses of ρ that the search may begin from"""
 START_SOFTNESS = (0.25, 0.35)
 """Å: first guess of ρ for opposite charges and for anions"""
 
@@ -44,7 +47,7 @@ class RigidIonFit(NamedTuple):
     softness: tuple[float, float]
     """ρ for opposite charges and for anions, Å."""
     residual: float
-    """Relative: |D_fit − D|/|D| for force constants, root mean square error over that of ω = 0 for frequencies."""
+    """Relative: |D_fit − D|/|D| in mode space for force constants, root mean square error over that of ω = 0 for frequencies."""
 
 
 def fit_rigid_ion(
@@ -55,30 +58,25 @@ def fit_rigid_ion(
     born_charges: Float[ndarray, "atoms 3 3"] | None = None,
     dielectric: Float[ndarray, "3 3"] | None = None,
 ) -> RigidIonFit:
-    """Least-squares fit to the total force constants of a supercell (eV/Å², canonical order), mass-weighted.
+    """Least-squares fit to the total force constants of a supercell (eV/Å², canonical order), in their mode space.
 
     Args:
         born_charges, dielectric: Z* (e) and ε∞; where both are given the long-range part is theirs and not fitted.
     """
     basis = _Basis.of(crystal, supercell)
-    target = np.asarray(compact, dtype=float)
+    total = np.asarray(compact, dtype=float)
+    space = ModeSpace.of(total, supercell)
     fixed = _fixed_dipole(crystal, born_charges, dielectric)
-    if fixed is not None:
-        target = target - fixed.folded(supercell)
-        coulomb = None
-    else:
-        coulomb = basis.weigh(basis.unit_coulomb.folded(supercell))
-    solve = _projected_solver(basis, basis.weigh(target), coulomb)
-    start = np.log(START_SOFTNESS)
-    search = minimize(
-        lambda x: solve(_softness(x))[1],
-        start,
-        method="Nelder-Mead",
-        options={"xatol": 0.01, "fatol": 1e-8, "maxfev": 80, "initial_simplex": _simplex(start)},
-    )
-    softness = _softness(search.x)
+    target = space.project(total if fixed is None else total - fixed.folded(supercell))
+    coulomb = [space.project(basis.unit_coulomb.folded(supercell))] if fixed is None else []
+
+    def solve(softness: tuple[float, float]) -> tuple[Float[ndarray, "parameters"], float]:
+        columns = [space.project(column) for column in basis.columns(softness)]
+        return _non_negative(coulomb + columns, target)
+
+    softness = _best_softness(lambda softness: solve(softness)[1], basis)
     parameters, residual = solve(softness)
-    return basis.result(parameters, softness, coulomb is not None, residual)
+    return basis.result(parameters, softness, fixed is None, residual)
 
 
 def fit_rigid_ion_to_gamma(
@@ -156,16 +154,11 @@ class _Basis:
         """The Coulomb interaction of full oxidation states in vacuum."""
         return DipoleInteraction(self.crystal, self.formal[:, None, None] * np.eye(3), np.eye(3))
 
-    def weigh(self, compact: Float[ndarray, "atoms images 3 3"]) -> Float[ndarray, "elements"]:
-        """Mass-weighted and flat."""
-        masses = np.repeat(self.crystal.masses, self.supercell.n_cells)
-        return (compact / np.sqrt(self.crystal.masses[:, None] * masses)[..., None, None]).reshape(-1)
-
     def matrix(self, compact: Float[ndarray, "atoms atoms 3 3"]) -> Float[ndarray, "components components"]:
         """D(Γ) of force constants in the primitive cell."""
-        size = 3 * self.crystal.n_atoms
-        weighed = self.weigh(compact).reshape(compact.shape)
-        return weighed.transpose(0, 2, 1, 3).reshape(size, size)
+        root_mass = np.sqrt(np.repeat(self.crystal.masses, 3))
+        size = len(root_mass)
+        return compact.transpose(0, 2, 1, 3).reshape(size, size) / (root_mass[:, None] * root_mass)
 
     @cached_property
     def _scatter(self) -> csr_array:
@@ -246,24 +239,33 @@ def _fixed_dipole(
     return DipoleInteraction(crystal, born_charges, dielectric)
 
 
-def _projected_solver(
-    basis: _Basis, target: Float[ndarray, "elements"], coulomb: Float[ndarray, "elements"] | None
-) -> Callable[[tuple[float, float]], tuple[Float[ndarray, "parameters"], float]]:
-    """Best non-negative linear parameters for given ρ, and the relative residual they leave."""
-
-    def solve(softness: tuple[float, float]) -> tuple[Float[ndarray, "parameters"], float]:
-        columns = [basis.weigh(column) for column in basis.columns(softness)]
-        design = np.stack(([] if coulomb is None else [coulomb]) + columns, axis=1)
-        return _non_negative(design, target)
-
-    return solve
+def _best_softness(residual: Callable[[tuple[float, float]], float], basis: _Basis) -> tuple[float, float]:
+    """The ρ that leave the least residual: best of a coarse grid, then Nelder–Mead."""
+    has_anion_pairs = any(kind.softness_index == 1 for kind in basis.kinds)
+    anion_guesses = START_GRID if has_anion_pairs else START_SOFTNESS[1:]
+    guesses = [(first, second) for first in START_GRID for second in anion_guesses]
+    start = np.log(min(guesses, key=residual))
+    search = minimize(
+        lambda logarithms: residual(_softness(logarithms)),
+        start,
+        method="Nelder-Mead",
+        options={
+            "xatol": 0.01,
+            "fatol": 1e-7,
+            "maxfev": 60,
+            "initial_simplex": start + np.array([[0.0, 0.0], [0.2, 0.0], [0.0, 0.2]]),
+        },
+    )
+    return _softness(search.x)
 
 
 def _non_negative(
-    design: Float[ndarray, "elements parameters"], target: Float[ndarray, "elements"]
+    columns: list[Float[ndarray, "elements"]], target: Float[ndarray, "elements"]
 ) -> tuple[Float[ndarray, "parameters"], float]:
-    if design.shape[1] == 0:
+    """Best non-negative linear parameters and the relative residual that they leave."""
+    if not columns:
         return np.zeros(0), 1.0
+    design = np.stack(columns, axis=1)
     scale = np.linalg.norm(design, axis=0)
     scale[scale == 0] = 1.0
     orthogonal, triangle = np.linalg.qr(design / scale)
@@ -279,8 +281,9 @@ def _gamma_start(
 ) -> Float[ndarray, "parameters"]:
     """Logarithms of parameters that fit D(Γ) itself: where the search for frequencies begins."""
     columns = [basis.matrix(column).reshape(-1) for column in basis.columns(START_SOFTNESS)]
-    design = np.stack(([] if coulomb is None else [coulomb.reshape(-1)]) + columns, axis=1)
-    parameters, _ = _non_negative(design, target.reshape(-1))
+    if coulomb is not None:
+        columns = [coulomb.reshape(-1), *columns]
+    parameters, _ = _non_negative(columns, target.reshape(-1))
     floor = 1e-3 * max(float(parameters.max(initial=0.0)), 1e-3)
     return np.log(np.append(np.maximum(parameters, floor), START_SOFTNESS))
 
@@ -315,7 +318,3 @@ def _search_bounds(
     lower, upper = start - np.log(1e3), start + np.log(1e2)
     lower[-2:], upper[-2:] = np.log(SOFTNESS_BOUNDS)[:, None]
     return lower, upper
-
-
-def _simplex(start: Float[ndarray, "2"]) -> Float[ndarray, "3 2"]:
-    return np.array([start, start + [0.3, 0.0], start + [0.0, 0.4]])
