@@ -1,30 +1,28 @@
-"""Predict the vibrations of crystals: python predict.py ckpt=rim structure=examples/MgO.cif (see docs/predict.md)."""
+"""Predict the vibrations of crystals: python predict.py ckpt=rim structure=examples/MgO.cif."""
 
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from mlrim.configuration import entry_point
-from mlrim.prediction_config import PredictConfig, check_sources, settings_from
+from mlrim.command_line import command
+from mlrim.prediction_options import PredictOptions, check_sources, settings_from
 
 
-@entry_point("predict", PredictConfig, checks=[check_sources])
-def main(config: DictConfig) -> None:
+@command("predict", PredictOptions, checks=[check_sources])
+def main(options: PredictOptions) -> None:
     """Read the model and the structures, predict each, write its folder; fail at the end if one failed."""
     from rich.console import Console
 
     from mlrim.batch import file_jobs, raise_failures, run_jobs, structure_files
     from mlrim.predictors import load_predictor
 
-    console = Console(quiet=config.quiet)
-    predictor = load_predictor(config.ckpt)
-    if config.data is not None:
+    console = Console(quiet=options.quiet)
+    predictor = load_predictor(options.ckpt)
+    if options.data is not None:
         from mlrim.record_jobs import record_jobs
 
-        jobs = record_jobs(config.data, config.structure)
+        jobs = record_jobs(options.data, options.structure)
     else:
-        jobs = file_jobs(structure_files(config.structure), config.symprec, config.born)
-    failures = run_jobs(jobs, predictor, settings_from(config), Path(config.out), list(config.figures), console)
+        jobs = file_jobs(structure_files(options.structure), options.symprec, options.born)
+    failures = run_jobs(jobs, predictor, settings_from(options), Path(options.out), list(options.figures), console)
     raise_failures(failures, len(jobs))
 
 

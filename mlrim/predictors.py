@@ -16,13 +16,13 @@ from numpy import ndarray
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.force_constants import PairForceConstants, add
-from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
+from mlrim.lattice.supercell import Supercell
 
 if TYPE_CHECKING:
     from mlrim.checkpoint import LoadedModel
 
-CLASSICAL = ("rim", "shell")
-"""Names that stand for a classical model instead of a checkpoint."""
+CLASSICAL = ("rim", "shell", "fitted")
+"""Names that stand for a classical model instead of a checkpoint; `fitted` needs known force constants."""
 
 
 class LongRange(NamedTuple):
@@ -39,6 +39,8 @@ class Known(NamedTuple):
     long_range: LongRange | None = None
     force_constants: Mapping[str, Float[ndarray, "atoms images 3 3"]] | None = None
     supercell: Supercell | None = None
+    features: Mapping[str, ndarray] | None = None
+    """Descriptors that were computed before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +78,8 @@ def load_predictor(ckpt: str) -> Predictor:
         return RigidIonPredictor()
     if ckpt == "shell":
         return ShellPredictor()
+    if ckpt == "fitted":
+        return FittedPredictor()
     from mlrim.checkpoint import load_model
 
     if not Path(ckpt).exists() and not ckpt.endswith(".ckpt") and "/" not in ckpt:
@@ -96,10 +100,8 @@ class RigidIonPredictor:
 
     def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
         """Force constants of the pair potentials; the ions' charges are the long-range part."""
-        from mlrim.rim.rigid_ion import rigid_ion_model
-
-        model = rigid_ion_model(crystal)
-        return ForceConstantPrediction(model.short_range_force_constants(), rigid_ion_charges(model.charges))
+        charges, warnings = rigid_ion_charges(crystal, known)
+        return ForceConstantPrediction(rigid_ion_baseline(crystal, charges), as_long_range(charges), warnings)
 
 
 @dataclass(frozen=True)
@@ -110,13 +112,26 @@ class ShellPredictor:
 
     def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
         """Force constants of the shell model without their dipole part, and its own Z* and ε∞."""
-        from mlrim.rim.shell import shell_model
+        from mlrim.rim.shell import default_shell_model
 
-        supercell = known.supercell or Supercell(crystal, suggest_supercell_matrix(crystal))
-        model = shell_model(crystal)
-        dynamics = model.lattice_dynamics(supercell)
+        model = default_shell_model(crystal)
         long_range = LongRange(model.born_charges, model.dielectric, "shell model")
-        return ForceConstantPrediction(dynamics.short_range, long_range)
+        return ForceConstantPrediction(model.short_range_force_constants(), long_range)
+
+
+@dataclass(frozen=True)
+class FittedPredictor:
+    """A rigid-ion model fitted to the known force constants of every single crystal: a bound, not a prediction."""
+
+    description: str = "rigid-ion model fitted to each crystal"
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """Force constants of the fitted pair potentials.
+
+        Raises:
+            UserError: no force constants are known.
+        """
+        return ForceConstantPrediction(stored_baseline("fitted", crystal, known), None)
 
 
 @dataclass(frozen=True)
@@ -138,31 +153,54 @@ class DeltaPredictor:
 
     def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
         """Baseline plus correction; without known Born charges those of the rigid ions."""
+        from mlrim.graph.crystal_graph import ResponseFeatures
         from mlrim.models.predictor import predict_delta
-        from mlrim.rim.baselines import short_range_baseline
 
-        long_range = known.long_range
-        baseline = short_range_baseline(
-            self.baseline,
-            crystal,
-            force_constants=known.force_constants,
-            supercell=known.supercell,
-            born=None if long_range is None else long_range.born_charges,
-            dielectric=None if long_range is None else long_range.dielectric,
-        )
-        correction = predict_delta(self.loaded, crystal, baseline)
-        return ForceConstantPrediction(add(baseline, correction), scaled_charges_of(crystal))
+        charges, warnings = rigid_ion_charges(crystal, known)
+        response = None if known.long_range is None else ResponseFeatures(*known.long_range[:2])
+        if self.baseline == "rim":
+            baseline = rigid_ion_baseline(crystal, charges)
+        else:
+            baseline = stored_baseline(self.baseline, crystal, known)
+        correction = predict_delta(self.loaded, crystal, baseline, response, charges)
+        return ForceConstantPrediction(add(baseline, correction), as_long_range(charges), warnings)
 
 
-def rigid_ion_charges(charges: Float[ndarray, "atoms"]) -> LongRange | None:
+def rigid_ion_charges(crystal: Crystal, known: Known) -> tuple[Float[ndarray, "atoms"], list[str]]:
+    """Scaled formal charges (e), from the stored features where they are there, and what to know about them."""
+    from mlrim.rim.charges import DEFAULT_SCALE, formal_charges, scaled_charges
+
+    if known.features is not None and "charge" in known.features:
+        return DEFAULT_SCALE * np.asarray(known.features["charge"], dtype=float), []
+    formal = formal_charges(crystal)
+    return scaled_charges(formal), [formal.warning] if formal.warning else []
+
+
+def rigid_ion_baseline(crystal: Crystal, charges: Float[ndarray, "atoms"]) -> PairForceConstants:
+    """Short-range force constants of the rigid-ion model with these charges."""
+    from mlrim.rim.rigid_ion import RigidIonModel
+    from mlrim.rim.transfer import transferable_short_range
+
+    return RigidIonModel(crystal, charges, *transferable_short_range(crystal, charges)).short_range_force_constants()
+
+
+def stored_baseline(name: str, crystal: Crystal, known: Known) -> PairForceConstants:
+    """A baseline by name; see `mlrim.rim.baselines`."""
+    from mlrim.rim.baselines import short_range_baseline
+
+    long_range = known.long_range
+    return short_range_baseline(
+        name,
+        crystal,
+        force_constants=known.force_constants,
+        supercell=known.supercell,
+        born_charges=None if long_range is None else long_range.born_charges,
+        dielectric=None if long_range is None else long_range.dielectric,
+    )
+
+
+def as_long_range(charges: Float[ndarray, "atoms"]) -> LongRange | None:
     """Ionic charges as Born charges in vacuum (that is Z*/√ε∞); none when every atom is neutral."""
     if np.abs(charges).max() < 1e-12:
         return None
     return LongRange(charges[:, None, None] * np.eye(3), np.eye(3), "rigid-ion charges, q = Z*/√ε∞")
-
-
-def scaled_charges_of(crystal: Crystal) -> LongRange | None:
-    """The default charges of the rigid-ion model as the long-range part."""
-    from mlrim.rim.charges import formal_charges, scaled_charges
-
-    return rigid_ion_charges(scaled_charges(formal_charges(crystal)))

@@ -1,4 +1,4 @@
-"""Predicting records of a data set: the structure, its Born charges and stored force constants come from the record."""
+"""Predicting records of a data set: structure, Born charges and stored force constants come from the record."""
 
 from collections.abc import Callable
 from fnmatch import fnmatchcase
@@ -42,8 +42,8 @@ def from_record(record: "Record", path: Path) -> tuple[InputStructure, Known]:
 
 
 def known_from_record(record: "Record") -> Known:
-    """Born charges, ε∞ and the force constants of all levels that a record holds."""
+    """Born charges, ε∞, the force constants of all levels and the descriptors that a record holds."""
     long_range = None
     if record.born_charges is not None and record.dielectric is not None:
         long_range = LongRange(record.born_charges, record.dielectric, f"record {record.id}, {record.theory}")
-    return Known(long_range, record.force_constants, record.supercell)
+    return Known(long_range, record.force_constants, record.supercell, record.features)

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from omegaconf import DictConfig
-
 from mlrim.configuration import Above, AtLeast, Problem
 
 if TYPE_CHECKING:
@@ -15,7 +13,7 @@ Multiple = Annotated[int, AtLeast(1)]
 
 
 @dataclass
-class PredictConfig:
+class PredictOptions:
     """What configs/predict.yaml may hold; the comments there say what each option means."""
 
     ckpt: str
@@ -44,16 +42,16 @@ def check_sources(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("temperatures", f"the last temperature ({last:g} K) is below the first ({first:g} K).")
 
 
-def settings_from(config: DictConfig) -> "Settings":
+def settings_from(options: PredictOptions) -> "Settings":
     """The part of the options that says what is calculated."""
     from mlrim.pipeline import Settings
 
     return Settings(
-        mesh=None if config.mesh is None else tuple(config.mesh),
-        mesh_spacing=config.mesh_spacing,
-        path_spacing=config.path_spacing,
-        temperatures=tuple(config.temperatures),
-        supercell=None if config.supercell is None else tuple(config.supercell),
-        min_length=config.min_length,
-        max_atoms=config.max_atoms,
+        mesh=None if options.mesh is None else tuple(options.mesh),
+        mesh_spacing=options.mesh_spacing,
+        path_spacing=options.path_spacing,
+        temperatures=tuple(options.temperatures),
+        supercell=None if options.supercell is None else tuple(options.supercell),
+        min_length=options.min_length,
+        max_atoms=options.max_atoms,
     )

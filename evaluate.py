@@ -1,0 +1,56 @@
+"""Compare models with reference force constants: python evaluate.py ckpt=[best.ckpt,rim] data=data/phonondb."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlrim.command_line import command
+from mlrim.errors import UserError
+from mlrim.evaluation.options import EvaluateOptions, chosen_records, model_names
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mlrim.evaluation.compare import Outcome
+
+
+@command("evaluate", EvaluateOptions)
+def main(options: EvaluateOptions) -> None:
+    """Choose the records, compare every model on each, write and show the tables."""
+    from rich.console import Console
+
+    from datamodules.store import RecordStore
+    from mlrim.evaluation.tables import benchmark_table, overview_table, write_evaluation
+
+    console = Console(quiet=options.quiet)
+    models, store = model_names(options), RecordStore(options.data)
+    outcomes = compare_with_progress(options, models, chosen_records(store, options), console)
+    rows = [row for outcome in outcomes for row in outcome.rows]
+    failures = [failure for outcome in outcomes for failure in outcome.failures]
+    settings = vars(options) | {"content_hash": store.manifest.content_hash}
+    content = write_evaluation(rows, failures, Path(options.out), settings)
+    console.print(overview_table(content))
+    benchmarks = benchmark_table(rows)
+    if benchmarks is not None:
+        console.print(benchmarks)
+    console.print(f"tables: {Path(options.out)}", highlight=False)
+    if failures:
+        raise UserError(f"{len(failures)} comparisons failed, see {Path(options.out) / 'failures.csv'}")
+
+
+def compare_with_progress(
+    options: EvaluateOptions, models: list[str], names: list[str], console: "Console"
+) -> "list[Outcome]":
+    """All comparisons, with a progress bar."""
+    from rich.progress import track
+
+    from mlrim.evaluation.compare import evaluate_records
+    from mlrim.predictors import load_predictor
+
+    for model in models:  # a missing or broken checkpoint is told before any work starts
+        load_predictor(model.removesuffix(":own"))
+    outcomes = evaluate_records(options.data, names, models, options.level, options.workers)
+    return list(track(outcomes, "evaluating", total=len(names), console=console, disable=options.quiet))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The modes of a crystal at the wave vectors where its reference force constants are exact: no interpolation at all."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Complex, Float
+from numpy import ndarray
+
+from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.lattice.dynamics import frequencies_from_eigenvalues
+from mlrim.lattice.supercell import Supercell
+from mlrim.vibrations.gamma import translation_overlaps
+
+
+@dataclass(frozen=True, eq=False)
+class CommensurateDynamics:
+    """Total force constants of a supercell, seen at its commensurate wave vectors.
+
+    Attributes:
+        compact: total force constants in the canonical order of the supercell, eV/Å².
+        supercell: the supercell.
+        dipole: Born charges and ε∞ for the limits at Γ along a direction.
+    """
+
+    compact: Float[ndarray, "atoms images 3 3"]
+    supercell: Supercell
+    dipole: DipoleInteraction | None = None
+
+    @cached_property
+    def weights(self) -> Float[ndarray, "qpoints"]:
+        """Share of the zone of every wave vector of `matrices`; Γ is the first."""
+        return _half_of_zone(self.supercell.commensurate_qpoints)[1]
+
+    @cached_property
+    def matrices(self) -> Complex[ndarray, "qpoints components components"]:
+        """Dynamical matrices (eV/Å²/amu) at one of every ±q pair, in the cell-phase convention."""
+        indices, _ = _half_of_zone(self.supercell.commensurate_qpoints)
+        qpoints = self.supercell.commensurate_qpoints[indices]
+        crystal = self.supercell.crystal
+        phases = np.exp(2j * np.pi * qpoints @ self.supercell.shifts.T)
+        blocks = self.compact.reshape(crystal.n_atoms, crystal.n_atoms, self.supercell.n_cells, 3, 3)
+        summed = np.einsum("ijkab,qk->qiajb", blocks, phases, optimize=True)
+        size = 3 * crystal.n_atoms
+        root_mass = np.sqrt(np.repeat(crystal.masses, 3))
+        matrices = summed.reshape(-1, size, size) / (root_mass[:, None] * root_mass)
+        return (matrices + matrices.conj().transpose(0, 2, 1)) / 2
+
+    @cached_property
+    def folded_dipole(self) -> Float[ndarray, "atoms images 3 3"]:
+        """The dipole interaction in the supercell (a part of `compact`), eV/Å²; zero without Born charges."""
+        return np.zeros_like(self.compact) if self.dipole is None else self.dipole.folded(self.supercell)
+
+    @cached_property
+    def frequencies(self) -> Float[ndarray, "qpoints modes"]:
+        """Signed frequencies, THz, ascending, without the non-analytic term."""
+        return frequencies_from_eigenvalues(np.linalg.eigvalsh(self.matrices))
+
+    @cached_property
+    def optical_frequencies(self) -> Float[ndarray, "modes"]:
+        """Signed Γ frequencies (THz, ascending) of all modes but the three that are most like a translation."""
+        eigenvalues, vectors = np.linalg.eigh(self.matrices[0].real)
+        overlaps = translation_overlaps(vectors, self.supercell.crystal.masses)
+        return frequencies_from_eigenvalues(np.delete(eigenvalues, np.argsort(overlaps)[-3:]))
+
+    @cached_property
+    def directional_frequencies(self) -> Float[ndarray, "directions modes"] | None:
+        """Γ frequencies (THz) in the limits along the Cartesian x, y and z axes; none without Born charges."""
+        if self.dipole is None:
+            return None
+        crystal = self.supercell.crystal
+        size = 3 * crystal.n_atoms
+        root_mass = np.sqrt(np.repeat(crystal.masses, 3))
+        terms = [
+            self.dipole.non_analytic(axis).transpose(0, 2, 1, 3).reshape(size, size) / (root_mass[:, None] * root_mass)
+            for axis in np.eye(3)
+        ]
+        return frequencies_from_eigenvalues(np.linalg.eigvalsh(self.matrices[0].real + np.array(terms)))
+
+
+def _half_of_zone(
+    qpoints: Float[ndarray, "qpoints 3"],
+) -> tuple[ndarray, Float[ndarray, "half"]]:
+    """One of every ±q pair (modulo reciprocal lattice vectors), Γ first, and its share of the zone."""
+    keys = [tuple(np.round(np.mod(q + 1e-7, 1.0), 5)) for q in qpoints]
+    mirrored = [tuple(np.round(np.mod(-q + 1e-7, 1.0), 5)) for q in qpoints]
+    chosen: dict[tuple, int] = {}
+    counts: dict[int, int] = {}
+    for index, (key, mirror) in enumerate(zip(keys, mirrored, strict=True)):
+        owner = chosen.get(mirror, chosen.setdefault(key, index))
+        counts[owner] = counts.get(owner, 0) + 1
+    return np.array(list(counts)), np.array(list(counts.values())) / len(qpoints)
