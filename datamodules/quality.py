@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from numpy import ndarray
 
 from mlrim.lattice.dynamics import frequencies_from_eigenvalues
@@ -83,21 +83,32 @@ def dielectric_quality(
 
 
 def acoustic_frequency(compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell) -> float:
-    """Largest |frequency| of a uniform translation, THz: zero when the acoustic sum rule holds."""
-    total = compact.sum(axis=(0, 1))
-    eigenvalues = np.linalg.eigvalsh((total + total.T) / 2) / supercell.crystal.masses.sum()
-    return float(np.abs(frequencies_from_eigenvalues(eigenvalues)).max())
+    """Largest |frequency| of the three modes at Γ that are most like translations, THz; zero under the sum rule."""
+    matrix = dynamical_matrices(compact, supercell, np.zeros((1, 3)))[0].real
+    eigenvalues, eigenvectors = np.linalg.eigh(matrix)
+    masses = supercell.crystal.masses
+    translations = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))
+    overlap = ((translations.T @ eigenvectors) ** 2).sum(axis=0)
+    acoustic = np.argsort(-overlap, kind="stable")[:3]
+    return float(np.abs(frequencies_from_eigenvalues(eigenvalues[acoustic])).max())
 
 
 def commensurate_frequencies(
     compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell
 ) -> Float[ndarray, "cells modes"]:
     """Frequencies (THz) at the wave vectors of the supercell, Γ first, without the non-analytic term."""
+    matrices = dynamical_matrices(compact, supercell, supercell.commensurate_qpoints)
+    return frequencies_from_eigenvalues(np.linalg.eigvalsh(matrices))
+
+
+def dynamical_matrices(
+    compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell, qpoints: Float[ndarray, "qpoints 3"]
+) -> Complex[ndarray, "qpoints components components"]:
+    """Hermitian D(q), eV/Å²/amu, at commensurate wave vectors, where any image of an atom gives the same phase."""
     n_atoms, n_cells = supercell.crystal.n_atoms, supercell.n_cells
-    phases = np.exp(2j * np.pi * supercell.commensurate_qpoints @ supercell.shifts.T)
+    phases = np.exp(2j * np.pi * qpoints @ supercell.shifts.T)
     blocks = compact.reshape(n_atoms, n_atoms, n_cells, 3, 3).transpose(0, 3, 1, 4, 2).reshape(-1, n_cells)
-    matrices = (phases @ blocks.T).reshape(n_cells, 3 * n_atoms, 3 * n_atoms)
+    matrices = (phases @ blocks.T).reshape(len(qpoints), 3 * n_atoms, 3 * n_atoms)
     root_mass = np.sqrt(np.repeat(supercell.crystal.masses, 3))
-    matrices /= root_mass[:, None] * root_mass[None, :]
-    hermitian = (matrices + matrices.conj().transpose(0, 2, 1)) / 2
-    return frequencies_from_eigenvalues(np.linalg.eigvalsh(hermitian))
+    matrices = matrices / (root_mass[:, None] * root_mass[None, :])
+    return (matrices + matrices.conj().transpose(0, 2, 1)) / 2

@@ -7,7 +7,7 @@ executed. A label that is not known is absent, never zero. Every field is docume
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -96,15 +96,13 @@ class Record:
                 f"record {self.id} has no force constants named '{level}'; "
                 f"it has {', '.join(sorted(self.force_constants))}"
             )
-        return symmetrize_compact(self.force_constants[level].astype(float), self.supercell, iterations=2)
+        return symmetrize_compact(self.force_constants[level].astype(float), self.supercell)
 
     def lattice_dynamics(self, level: str = "dft") -> LatticeDynamics:
         """Force constants, Born charges and ε∞ as one object; raises UserError like `compact`."""
-        return LatticeDynamics.from_supercell(
-            self.compact(level), self.supercell, self.born_charges, self.dielectric
-        )
+        return LatticeDynamics.from_supercell(self.compact(level), self.supercell, self.born_charges, self.dielectric)
 
-    def with_features(self, features: Mapping[str, ndarray]) -> Self:
+    def with_features(self, features: Mapping[str, ndarray]) -> "Record":
         """The same record with other features."""
         return replace(self, features=dict(features))
 

@@ -1,0 +1,157 @@
+"""Training, validation and test sets: made once, kept in a file, checked for leaks whenever the file is read.
+
+Compounds with the same reduced formula are one group and always stay together, polymorphs and repeated entries with
+them. Groups are dealt out within each crystal system so that every set has its share of all systems, and the formulas
+of the benchmark crystals are always in the test set.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from ase.formula import Formula
+
+from datamodules.store import IndexEntry, write_json
+from mlrim.errors import UserError
+
+ALGORITHM = "stratified by crystal system, grouped by reduced formula, version 1"
+BENCHMARK_FORMULAS = ("ZnO", "MgO", "TiO2", "CaF2", "BaTiO3", "NaCl", "Al2O3")
+"""Always in the test set."""
+PARTS = ("train", "validation", "test")
+FRACTIONS = (0.70, 0.15, 0.15)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three sets of ids and how they were made.
+
+    Attributes:
+        algorithm: name and version of the algorithm.
+        seed: of its random numbers.
+        fractions: shares of the three sets.
+        content_hash: of the data set that was split.
+        train: ids to learn from.
+        validation: ids to choose by.
+        test: ids to report on.
+    """
+
+    algorithm: str
+    seed: int
+    fractions: tuple[float, float, float]
+    content_hash: str
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def make_split(
+    index: Iterable[IndexEntry],
+    seed: int = 0,
+    fractions: Sequence[float] = FRACTIONS,
+    content_hash: str = "",
+) -> Split:
+    """Split an index; the result does not depend on its order.
+
+    Raises:
+        UserError: the fractions are not three non-negative numbers that add up to one.
+    """
+    if len(fractions) != 3 or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
+        raise UserError(f"fractions={list(fractions)} of a split must be three numbers ≥ 0 that add up to 1")
+    groups = _groups(index)
+    generator = np.random.default_rng(seed)
+    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    for formulas in _by_system(groups).values():
+        order = [formulas[position] for position in generator.permutation(len(formulas))]
+        _deal(order, groups, fractions, parts)
+    train, validation, test = (tuple(sorted(parts[part])) for part in PARTS)
+    return Split(ALGORITHM, seed, tuple(fractions), content_hash, train, validation, test)
+
+
+def save_split(split: Split, path: Path) -> None:
+    """Write a split as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, asdict(split))
+
+
+def load_split(path: Path, index: Sequence[IndexEntry]) -> Split:
+    """Read a split and check it against the data set it is used with.
+
+    Raises:
+        UserError: no such file, another format, an id that the data set has not, or a leak between the sets.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        split = Split(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+    except OSError as error:
+        raise UserError(f"the split file {path} cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no split file ({error})") from error
+    check_split(split, index)
+    return split
+
+
+def check_split(split: Split, index: Sequence[IndexEntry]) -> None:
+    """Raise UserError when an id is unknown, is in two sets, or its formula is in two sets."""
+    formulas = {entry.id: reduced_formula(entry.formula) for entry in index}
+    sets = {part: getattr(split, part) for part in PARTS}
+    unknown = [name for names in sets.values() for name in names if name not in formulas]
+    if unknown:
+        raise UserError(
+            f"the split names {len(unknown)} ids that the data set does not have, for example {unknown[0]}; "
+            f"it was made for another data set"
+        )
+    owner: dict[str, str] = {}
+    for part, names in sets.items():
+        for name in names:
+            first = owner.setdefault(formulas[name], part)
+            if first != part:
+                raise UserError(
+                    f"the split leaks: {formulas[name]} is in {first} and in {part} ({name}); make it again"
+                )
+    if len({name for names in sets.values() for name in names}) != sum(map(len, sets.values())):
+        raise UserError("the split names an id twice; make it again")
+
+
+def reduced_formula(formula: str) -> str:
+    """A spelling of the reduced formula that does not depend on the order of the elements.
+
+    >>> reduced_formula("O2Ti") == reduced_formula("Ti2O4")
+    True
+    """
+    return Formula(formula).reduce()[0].format("hill")
+
+
+def _groups(index: Iterable[IndexEntry]) -> dict[str, list[IndexEntry]]:
+    groups = defaultdict(list)
+    for entry in sorted(index, key=lambda entry: entry.id):
+        groups[reduced_formula(entry.formula)].append(entry)
+    return groups
+
+
+def _by_system(groups: dict[str, list[IndexEntry]]) -> dict[str, list[str]]:
+    """Formulas of every crystal system; a formula with several belongs to its commonest one."""
+    systems = defaultdict(list)
+    for formula in sorted(groups):
+        names = [entry.crystal_system for entry in groups[formula]]
+        systems[max(sorted(set(names)), key=names.count)].append(formula)
+    return dict(sorted(systems.items()))
+
+
+def _deal(
+    formulas: list[str],
+    groups: dict[str, list[IndexEntry]],
+    fractions: Sequence[float],
+    parts: dict[str, list[str]],
+) -> None:
+    """Give each group of a crystal system to the set that lacks most of its share; benchmarks to the test set."""
+    benchmarks = {reduced_formula(formula) for formula in BENCHMARK_FORMULAS}
+    total = sum(len(groups[formula]) for formula in formulas)
+    counts = dict.fromkeys(PARTS, 0)
+    for formula in sorted(formulas, key=lambda formula: formula not in benchmarks):
+        lacking = {part: share * total - counts[part] for part, share in zip(PARTS, fractions, strict=True)}
+        part = "test" if formula in benchmarks else max(PARTS, key=lambda part: lacking[part])
+        counts[part] += len(groups[formula])
+        parts[part] += [entry.id for entry in groups[formula]]
