@@ -6,7 +6,7 @@ directed pairs (i, j, R) within the cut-off, with the pair and the rotation that
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -70,11 +70,11 @@ class CrystalGraph(NamedTuple):
         graphs = torch.arange(len(self.n_atoms), device=self.n_atoms.device)
         return graphs.repeat_interleave(self.n_atoms, output_size=len(self.atom_site))
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "CrystalGraph":
         """The same graph on another device."""
         return type(self)(*(tensor.to(device, non_blocking=True) for tensor in self))
 
-    def double(self) -> Self:
+    def double(self) -> "CrystalGraph":
         """The same graph in float64."""
         return type(self)(*(tensor.double() if tensor.is_floating_point() else tensor for tensor in self))
 

@@ -1,7 +1,7 @@
 """What a network that predicts force constants is compared with: folded blocks, and modes at wave vectors."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ class ForceConstantLabels(NamedTuple):
     wave: ModeLabels
     """All modes at another wave vector of the supercell (at Γ where the supercell has no other)."""
 
-    def to(self, device: torch.device | str) -> Self:
+    def to(self, device: torch.device | str) -> "ForceConstantLabels":
         """The same labels on another device."""
         parts = [
             ModeLabels(*(tensor.to(device) for tensor in part)) if isinstance(part, ModeLabels) else part.to(device)

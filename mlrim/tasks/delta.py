@@ -134,7 +134,7 @@ class DeltaTask(LightningModule):
         decayed = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
         plain = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
         groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         if self.schedule == "restarts":
             restarts = CosineAnnealingWarmRestarts(optimizer, self.restart_epochs)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": restarts, "interval": "epoch"}}

@@ -1,0 +1,37 @@
+import numpy as np
+import torch
+
+from mlrim.models.delta import DeltaModel
+from mlrim.tasks.delta import DeltaTask, WarmUpCosine, delta_statistics
+from mlrim.tasks.losses import mode_errors
+from mlrim.tasks.metrics import optical_frequencies
+from tests.graph.crystals import rutile
+from tests.tasks.labelled import Example
+
+
+def test_one_crystal_can_be_learned_by_heart() -> None:
+    torch.manual_seed(0)
+    example = Example(rutile(), np.diag([1, 1, 2]))
+    labelled = example.labelled()
+    model = DeltaModel(32, 8, 4, layers=2, edge_features=16, update_hidden=32, head_hidden=32).double()
+    model.set_statistics(delta_statistics([example.sample]))
+    task = DeltaTask(model)
+    task.log = lambda *_, **__: None
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for step in range(150):
+        optimizer.param_groups[0]["lr"] = 5e-3 * WarmUpCosine(10, 150)(step)
+        optimizer.zero_grad()
+        task.training_step(labelled, 0).backward()
+        optimizer.step()
+    model.eval()
+    graph, labels = labelled
+    ((exact, predicted),) = optical_frequencies(mode_errors(model(graph).detach(), graph, labels.gamma), labels.gamma)
+    assert float((exact - predicted).abs().mean()) < 0.02 * float(exact.abs().mean())
+
+
+def test_schedule_warms_up_and_ends_at_zero() -> None:
+    factor = WarmUpCosine(10, 100)
+    assert factor(0) == 0.1
+    assert factor(10) == 1.0
+    assert factor(55) == 0.5
+    assert factor(100) == 0.0
