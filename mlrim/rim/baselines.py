@@ -13,6 +13,7 @@ from mlrim.lattice.force_constants import PairForceConstants, no_force_constants
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.fitting import fit_rigid_ion
 from mlrim.rim.rigid_ion import rigid_ion_model
+from mlrim.rim.transferable_shells import default_shell_model
 
 BUILT_IN = ("rim", "shell", "fitted", "none")
 """Baselines that need no stored force constants, except that `fitted` is fitted to the record's own `dft` ones."""
@@ -47,8 +48,6 @@ def short_range_baseline(
     if name == "rim":
         return rigid_ion_model(crystal).short_range_force_constants()
     if name == "shell":
-        from mlrim.rim.shell import default_shell_model
-
         return default_shell_model(crystal).short_range_force_constants()
     level = "dft" if name == "fitted" else name
     if level not in stored or supercell is None:

@@ -129,9 +129,7 @@ def given_charges(crystal: Crystal, charges: Mapping[str, float]) -> FormalCharg
         )
     bad = {symbol: charge for symbol, charge in charges.items() if not _is_number(charge)}
     if bad:
-        raise UserError(
-            f"charges: {bad} are not finite numbers; a charge is a number in e, for example 2 or -1.2"
-        )
+        raise UserError(f"charges: {bad} are not finite numbers; a charge is a number in e, for example 2 or -1.2")
     values = np.array([float(charges[symbol]) for symbol in crystal.symbols])
     if abs(values.sum()) > 1e-6 * max(1.0, np.abs(values).sum()):
         raise UserError(
@@ -201,16 +199,12 @@ class _PrimitiveSites:
 def _primitive_sites(crystal: Crystal) -> _PrimitiveSites:
     import spglib
 
-    dataset = spglib.get_symmetry_dataset(
-        (crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-3
-    )
+    dataset = spglib.get_symmetry_dataset((crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-3)
     if dataset is None:
         atoms = np.arange(crystal.n_atoms)
         return _PrimitiveSites(crystal, atoms, atoms)
     _, representatives = np.unique(dataset.mapping_to_primitive, return_index=True)
-    primitive = Crystal(
-        dataset.primitive_lattice, crystal.positions[representatives], crystal.numbers[representatives]
-    )
+    primitive = Crystal(dataset.primitive_lattice, crystal.positions[representatives], crystal.numbers[representatives])
     orbits = np.unique(dataset.equivalent_atoms, return_inverse=True)[1]
     return _PrimitiveSites(primitive, orbits[representatives], orbits)
 

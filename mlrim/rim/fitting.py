@@ -99,9 +99,7 @@ def fit_rigid_ion_to_gamma(
     basis = _Basis.of(crystal, supercell)
     fixed = _fixed_dipole(crystal, born_charges, dielectric)
     fitted_charge = fixed is None
-    constant = (
-        np.zeros((3 * crystal.n_atoms,) * 2) if fixed is None else basis.matrix(fixed.folded(supercell))
-    )
+    constant = np.zeros((3 * crystal.n_atoms,) * 2) if fixed is None else basis.matrix(fixed.folded(supercell))
     coulomb = basis.matrix(basis.unit_coulomb.folded(supercell)) if fitted_charge else None
     eigenvalues = np.sign(frequencies) * (frequencies / SQRT_EIGENVALUE_TO_THZ) ** 2
     given = (eigenvectors * eigenvalues) @ eigenvectors.conj().T

@@ -22,16 +22,12 @@ def site_potentials(crystal: Crystal, charges: Float[ndarray, "atoms"]) -> Float
     width = np.sqrt(np.pi) * (crystal.n_atoms / crystal.volume**2) ** (1 / 6)
     pairs = neighbour_pairs(crystal, DECAY / width)
     distance = np.linalg.norm(pair_vectors(crystal, pairs), axis=1)
-    near = np.bincount(
-        pairs.i, charges[pairs.j] * erfc(width * distance) / distance, minlength=crystal.n_atoms
-    )
+    near = np.bincount(pairs.i, charges[pairs.j] * erfc(width * distance) / distance, minlength=crystal.n_atoms)
     own = -2 * width / np.sqrt(np.pi) * charges
     return COULOMB_EV_ANGSTROM * (near + own + _reciprocal_potentials(crystal, charges, width))
 
 
-def _reciprocal_potentials(
-    crystal: Crystal, charges: Float[ndarray, "atoms"], width: float
-) -> Float[ndarray, "atoms"]:
+def _reciprocal_potentials(crystal: Crystal, charges: Float[ndarray, "atoms"], width: float) -> Float[ndarray, "atoms"]:
     radius = width * DECAY / np.pi
     limits = np.ceil(radius * np.linalg.norm(crystal.lattice, axis=1)).astype(int)
     axes = [np.arange(-limit, limit + 1) for limit in limits]

@@ -66,9 +66,7 @@ class Buckingham:
         return buckingham_derivatives(distance, self.amplitude, self.rho, self.dispersion6, self.dispersion8)
 
 
-def fumi_tosi(
-    amplitude: float, sigma: float, rho: float, dispersion6: float, dispersion8: float
-) -> Buckingham:
+def fumi_tosi(amplitude: float, sigma: float, rho: float, dispersion6: float, dispersion8: float) -> Buckingham:
     """V = A exp((σ − r)/ρ) − C/r⁶ − D/r⁸ (F. G. Fumi and M. P. Tosi, J. Phys. Chem. Solids 25, 31 (1964))."""
     return Buckingham(amplitude * float(np.exp(sigma / rho)), rho, dispersion6, dispersion8)
 
@@ -190,9 +188,7 @@ class _Switchable(Protocol):
     switch_width: float
 
 
-def switched(
-    interaction: _Switchable, distance: Float[ndarray, "pairs"], bare: RadialDerivatives
-) -> RadialDerivatives:
+def switched(interaction: _Switchable, distance: Float[ndarray, "pairs"], bare: RadialDerivatives) -> RadialDerivatives:
     """The derivatives after the interaction's own cut-off."""
     if interaction.switch_width <= 0:
         inside = distance < interaction.cutoff

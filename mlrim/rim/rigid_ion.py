@@ -89,9 +89,7 @@ def rigid_ion_model(
     elif charges == "formal":
         values = formal_charges(crystal).charges
     else:
-        raise UserError(
-            f"charges={charges!r} is unknown; use 'scaled', 'formal' or a table such as {{Mg: 2, O: -2}}"
-        )
+        raise UserError(f"charges={charges!r} is unknown; use 'scaled', 'formal' or a table such as {{Mg: 2, O: -2}}")
     return RigidIonModel(crystal, values, *transferable_short_range(crystal, values))
 
 
@@ -102,9 +100,7 @@ def pair_energy_forces_stress(crystal: Crystal, interaction: PairInteraction) ->
     distance = np.linalg.norm(vectors, axis=1)
     value, first, _ = interaction.derivatives(pairs.i, pairs.j, distance)
     pull = (first / distance)[:, None] * vectors
-    forces = np.stack(
-        [np.bincount(pairs.i, pull[:, axis], minlength=crystal.n_atoms) for axis in range(3)], axis=1
-    )
+    forces = np.stack([np.bincount(pairs.i, pull[:, axis], minlength=crystal.n_atoms) for axis in range(3)], axis=1)
     return EnergyForcesStress(float(value.sum() / 2), forces, pull.T @ vectors / (2 * crystal.volume))
 
 

@@ -60,6 +60,7 @@ class CovalentSprings:
 
     radii: Float[ndarray, "atoms"]
     electronegativity: Float[ndarray, "atoms"]
+    cutoff: float = CUTOFF
 
     def stiffness(
         self, i: Int[ndarray, "pairs"], j: Int[ndarray, "pairs"], distance: Float[ndarray, "pairs"]
@@ -67,33 +68,33 @@ class CovalentSprings:
         """Spring constants of pairs of atom indices at their distances (Å)."""
         size = self.radii[i] + self.radii[j]
         polarity = (self.electronegativity[i] - self.electronegativity[j]) ** 2 / 4
-        exponent = (
-            SPRING_LOG_STIFFNESS - SPRING_DECAY * distance + SPRING_SIZE * size - SPRING_COVALENCY * polarity
-        )
+        exponent = SPRING_LOG_STIFFNESS - SPRING_DECAY * distance + SPRING_SIZE * size - SPRING_COVALENCY * polarity
         longitudinal = np.exp(exponent) * switch_factor(distance, CUTOFF, SWITCH_WIDTH).value
         return Springs(longitudinal, SPRING_TRANSVERSE * longitudinal)
 
 
 def transferable_short_range(
-    crystal: Crystal, charges: Float[ndarray, "atoms"]
+    crystal: Crystal, charges: Float[ndarray, "atoms"], softest_rho: float = SOFTEST_RHO
 ) -> tuple[AtomPairBuckingham, CovalentSprings]:
-    """The ionic and the covalent term for a crystal with these (partial) charges, e; see the module's docstring."""
+    """The ionic and the covalent term for a crystal with these (partial) charges, e; see the module's docstring.
+
+    Args:
+        softest_rho: ρ (Å) of a pair without polarity; formal charges need a softer wall than partial ones.
+    """
     radii = covalent_radii[crystal.numbers]
     electronegativity = pauling_electronegativity(crystal.numbers)
     springs = CovalentSprings(radii, electronegativity)
-    return _zero_stress_repulsion(
-        crystal, np.asarray(charges, dtype=float), radii, electronegativity
-    ), springs
+    ionicity = 1 - np.exp(-((electronegativity[:, None] - electronegativity[None, :]) ** 2) / 4)
+    rho = softest_rho - RHO_PER_IONICITY * ionicity
+    return _zero_stress_repulsion(crystal, np.asarray(charges, dtype=float), radii, rho), springs
 
 
 def _zero_stress_repulsion(
     crystal: Crystal,
     charges: Float[ndarray, "atoms"],
     radii: Float[ndarray, "atoms"],
-    electronegativity: Float[ndarray, "atoms"],
+    rho: Float[ndarray, "atoms atoms"],
 ) -> AtomPairBuckingham:
-    ionicity = 1 - np.exp(-((electronegativity[:, None] - electronegativity[None, :]) ** 2) / 4)
-    rho = SOFTEST_RHO - RHO_PER_IONICITY * ionicity
     opposite = charges[:, None] * charges[None, :] < 0
     unit = np.where(opposite, np.exp((radii[:, None] + radii[None, :]) / rho), 0.0)
     bare = AtomPairBuckingham(unit, rho, np.zeros_like(rho), CUTOFF, SWITCH_WIDTH)
