@@ -55,7 +55,7 @@ typecheck: $(STAMP) ## mypy
 	$(BIN)/mypy
 
 docs: $(STAMP) ## the documentation as a web site in site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean: ## remove everything that was made, except the environment
 	rm -rf outputs data/embedded build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

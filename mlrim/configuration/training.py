@@ -58,6 +58,7 @@ def training_checks(config: dict[str, Any]) -> Iterator[Problem]:
     trainer = config["trainer"]
     yield from device_problems(trainer)
     yield from epoch_problems(trainer)
+    yield from data_problems(config["data"])
     yield from resume_problems(config)
     yield from sweep_problems(config)
     yield from stored_kind_problems(config)
@@ -84,6 +85,14 @@ def epoch_problems(trainer: dict[str, Any]) -> Iterator[Problem]:
     low, high = trainer.get("min_epochs"), trainer.get("max_epochs")
     if low is not None and high is not None and 0 <= high < low:
         yield Problem("trainer.min_epochs", f"is {low}, above trainer.max_epochs = {high}.")
+
+
+def data_problems(data: dict[str, Any]) -> Iterator[Problem]:
+    """A data set that is not there."""
+    path = data.get("path")
+    if path is not None and path != "???" and not (Path(path) / "manifest.json").is_file():
+        how = f"a folder made by: python -m datamodules.build source=… out={path}"
+        yield Problem("data.path", f"there is no data set at {path}.", how)
 
 
 def resume_problems(config: dict[str, Any]) -> Iterator[Problem]:
