@@ -31,9 +31,8 @@ def short_range_baseline(
     """Short-range force constants of a baseline, eV/Å²; the dipole interaction is not in them.
 
     Args:
-        name: "rim" (transferable rigid ion), "shell", "fitted" (rigid ion fitted to the `dft` force constants; where Z* and
-            ε∞ are not given its Coulomb part is fitted too, and left out here),
-            "none", or the name of stored force constants.
+        name: "rim" (transferable rigid ion), "shell", "fitted" (rigid ion fitted to the `dft` force constants;
+            where Z* and ε∞ are not given its Coulomb part is fitted too, and left out here), "none", or the name of stored force constants.
         force_constants: stored compact force constants by level of theory, total, eV/Å².
         supercell: the supercell they belong to.
         born_charges, dielectric: Z* (e) and ε∞ whose dipole interaction is taken out of stored force constants and

@@ -31,6 +31,9 @@ HARDNESS = 0.75
 INERT_ELECTRONEGATIVITY = 2.5
 """For elements that Pauling's scale leaves out."""
 
+METALLIC_POLARITY = 1.2
+"""Metals among themselves are neutral below this difference of electronegativity (CsAu, with 1.75, is a salt)."""
+
 METHODS = ("given", "bond valence", "composition", "electronegativity", "metal", "element")
 
 
@@ -69,6 +72,10 @@ def formal_charges(crystal: Crystal, given: Mapping[str, float] | None = None) -
         )
     cell = _primitive_sites(crystal)
     structure = _to_structure(cell.crystal)
+    if _is_metal(structure):
+        return FormalCharges(
+            np.zeros(crystal.n_atoms), "metal", "a metal has no ionic charges: the model has no Coulomb part"
+        )
     states = _bond_valence_states(structure)
     if states is not None:
         return FormalCharges(cell.spread(states), "bond valence")
@@ -79,10 +86,6 @@ def formal_charges(crystal: Crystal, given: Mapping[str, float] | None = None) -
             cell.spread(states),
             "composition",
             "no bond-valence parameters fit: oxidation states are guessed from the composition",
-        )
-    if _all_metals(structure):
-        return FormalCharges(
-            np.zeros(crystal.n_atoms), "metal", "a metal has no ionic charges: the model has no Coulomb part"
         )
     return FormalCharges(
         electronegativity_charges(crystal.numbers),
@@ -227,8 +230,10 @@ def _bond_valence_states(structure: "Structure") -> Float[ndarray, "sites"] | No
     return np.array(states, dtype=float)
 
 
-def _all_metals(structure: "Structure") -> bool:
-    return all(element.is_metal for element in structure.composition.elements)
+def _is_metal(structure: "Structure") -> bool:
+    elements = structure.composition.elements
+    polarity = np.ptp(pauling_electronegativity(np.array([element.Z for element in elements])))
+    return all(element.is_metal for element in elements) and polarity < METALLIC_POLARITY
 
 
 def _composition_states(structure: "Structure") -> dict[str, float] | None:

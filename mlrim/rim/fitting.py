@@ -47,7 +47,7 @@ class RigidIonFit(NamedTuple):
     softness: tuple[float, float]
     """ρ for opposite charges and for anions, Å."""
     residual: float
-    """Relative: |D_fit − D|/|D| in mode space for force constants, root mean square error over that of ω = 0 for frequencies."""
+    """Relative: |D_fit − D|/|D| in mode space for force constants, |ω_fit − ω|/|ω| for frequencies."""
 
 
 def fit_rigid_ion(

@@ -6,7 +6,6 @@ unstable modes are no obstacle.
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -31,7 +30,7 @@ class ModeSpace:
     weights: Float[ndarray, "qpoints modes modes"]
 
     @classmethod
-    def of(cls, reference: Float[ndarray, "atoms images 3 3"], supercell: Supercell) -> Self:
+    def of(cls, reference: Float[ndarray, "atoms images 3 3"], supercell: Supercell) -> "ModeSpace":
         """The mode space of total force constants in a supercell (eV/Å², canonical order)."""
         size = 3 * supercell.crystal.n_atoms
         qpoints = supercell.commensurate_qpoints[: max(1, MAX_ELEMENTS // size**2)]

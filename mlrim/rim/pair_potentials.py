@@ -6,7 +6,7 @@ crystal. All quantities in eV and Å.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -24,6 +24,7 @@ class RadialDerivatives(NamedTuple):
     """eV/Å²"""
 
 
+@runtime_checkable
 class RadialPotential(Protocol):
     """Anything with an energy V(r) and its two first derivatives."""
 
@@ -32,6 +33,7 @@ class RadialPotential(Protocol):
         ...
 
 
+@runtime_checkable
 class PairInteraction(Protocol):
     """Radial potentials between the atoms of one crystal."""
 
@@ -157,7 +159,7 @@ class SpeciesInteraction:
             chosen = np.flatnonzero((low == first) & (high == second))
             for total, term in zip(result, potential.derivatives(distance[chosen]), strict=True):
                 total[chosen] = term
-        return switched(self, distance, result)
+        return switched(distance, result, self.cutoff, self.switch_width)
 
 
 @dataclass(frozen=True, eq=False)
@@ -180,20 +182,16 @@ class AtomPairBuckingham:
     ) -> RadialDerivatives:
         """V_ij, V_ij′ and V_ij″ for pairs of atom indices at their distances (Å)."""
         bare = buckingham_derivatives(distance, self.amplitude[i, j], self.rho[i, j], self.dispersion6[i, j])
-        return switched(self, distance, bare)
+        return switched(distance, bare, self.cutoff, self.switch_width)
 
 
-class _Switchable(Protocol):
-    cutoff: float
-    switch_width: float
-
-
-def switched(interaction: _Switchable, distance: Float[ndarray, "pairs"], bare: RadialDerivatives) -> RadialDerivatives:
-    """The derivatives after the interaction's own cut-off."""
-    if interaction.switch_width <= 0:
-        inside = distance < interaction.cutoff
-        return RadialDerivatives(*(part * inside for part in bare))
-    factor, slope, curvature = switch_factor(distance, interaction.cutoff, interaction.switch_width)
+def switched(
+    distance: Float[ndarray, "pairs"], bare: RadialDerivatives, cutoff: float, width: float
+) -> RadialDerivatives:
+    """The derivatives of a potential that fades over `width` before `cutoff` (Å), or is truncated when width is 0."""
+    if width <= 0:
+        return RadialDerivatives(*(part * (distance < cutoff) for part in bare))
+    factor, slope, curvature = switch_factor(distance, cutoff, width)
     value, first, second = bare
     return RadialDerivatives(
         factor * value,

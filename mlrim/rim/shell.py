@@ -9,7 +9,7 @@ exactly that of Φ(q = 0) with the non-analytic term of Z* and ε∞ (Sherman–
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float
@@ -62,7 +62,7 @@ class ShellModel:
         charges: Float[ndarray, "atoms"],
         shells: Sequence[Shell | None],
         short_range: PairInteraction,
-    ) -> Self:
+    ) -> "ShellModel":
         """The model with its shells in equilibrium at the given positions of the cores.
 
         Args:
@@ -82,7 +82,7 @@ class ShellModel:
         shells: Sequence[Shell | None],
         short_range: PairInteraction,
         bonds: CovalentSprings | None = None,
-    ) -> Self:
+    ) -> "ShellModel":
         """The model expanded about shells that sit on their cores: the force on them there is left out.
 
         This is to shells what using the Hessian alone is to atoms that are not at a model's minimum.
@@ -261,7 +261,7 @@ class ShellModel:
 
     # --- equilibrium of the shells ------------------------------------------------------------------------------
 
-    def _with_shells_at_rest(self, tolerance: float = 1e-11, longest_step: float = 0.1) -> Self:
+    def _with_shells_at_rest(self, tolerance: float = 1e-11, longest_step: float = 0.1) -> "ShellModel":
         """Newton's method on the positions of the shells at fixed cores (steps in Å)."""
         model = self
         for _ in range(60):
@@ -280,7 +280,7 @@ class ShellModel:
         model._require_stable_shells()
         return model
 
-    def _moved(self, step: Float[ndarray, "shells 3"]) -> Self:
+    def _moved(self, step: Float[ndarray, "shells 3"]) -> "ShellModel":
         offsets = self.particles.offsets.copy()
         offsets[self.particles.n_cores :] += step
         particles = Particles(self.crystal, self.particles.atom, offsets, self.particles.charges)

@@ -23,7 +23,7 @@ from mlrim.units import COULOMB_EV_ANGSTROM
 
 CHARGE_SCALE = 0.85
 """Ionic charge over oxidation state: between the formal charge and the partial charge of a rigid ion."""
-SOFTEST_RHO = 0.38
+SOFTEST_RHO = 0.42
 """Å"""
 SHELL_CHARGE = 1.45
 """Charge of a shell over that of its ion (2.87/2 for oxygen in GULP's MgO)."""
