@@ -3,6 +3,8 @@
 Compounds with the same reduced formula are one group and always stay together, polymorphs and repeated entries with
 them. Groups are dealt out within each crystal system so that every set has its share of all systems, and the formulas
 of the benchmark crystals are always in the test set.
+
+    python -m datamodules.splits data=data/phonondb out=splits/phonondb.json seed=0
 """
 
 import json
@@ -10,11 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from ase.formula import Formula
 
-from datamodules.store import IndexEntry, write_json
+from datamodules.options import run_command
+from datamodules.store import IndexEntry, RecordStore, write_json
+from mlrim.configuration.types import AtLeast, Between
 from mlrim.errors import UserError
 
 ALGORITHM = "stratified by crystal system, grouped by reduced formula, version 1"
@@ -47,6 +52,40 @@ class Split:
     test: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class SplitOptions:
+    """What to split.
+
+    Attributes:
+        data: folder of the data set.
+        out: file to write.
+        seed: of the random numbers.
+        train, validation, test: shares of the sets.
+    """
+
+    data: Path
+    out: Path
+    seed: Annotated[int, AtLeast(0)] = 0
+    train: Annotated[float, Between(0, 1)] = FRACTIONS[0]
+    validation: Annotated[float, Between(0, 1)] = FRACTIONS[1]
+    test: Annotated[float, Between(0, 1)] = FRACTIONS[2]
+
+
+def main() -> None:
+    """The command."""
+    run_command("datamodules.splits", SplitOptions, split_data_set)
+
+
+def split_data_set(options: SplitOptions) -> None:
+    """Make the split file of a data set."""
+    store = RecordStore(options.data)
+    fractions = (options.train, options.validation, options.test)
+    split = make_split(store.index, options.seed, fractions, store.manifest.content_hash)
+    save_split(split, options.out)
+    sizes = ", ".join(f"{len(getattr(split, part))} {part}" for part in PARTS)
+    print(f"{sizes} in {options.out}")
+
+
 def make_split(
     index: Iterable[IndexEntry],
     seed: int = 0,
@@ -62,10 +101,15 @@ def make_split(
         raise UserError(f"fractions={list(fractions)} of a split must be three numbers ≥ 0 that add up to 1")
     groups = _groups(index)
     generator = np.random.default_rng(seed)
+    benchmarks = {reduced_formula(formula) for formula in BENCHMARK_FORMULAS} & set(groups)
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
-    for formulas in _by_system(groups).values():
-        order = [formulas[position] for position in generator.permutation(len(formulas))]
-        _deal(order, groups, fractions, parts)
+    parts["test"] += [entry.id for formula in sorted(benchmarks) for entry in groups[formula]]
+    rest = [
+        formulas[position]
+        for formulas in _by_system({formula: groups[formula] for formula in set(groups) - benchmarks}).values()
+        for position in generator.permutation(len(formulas))
+    ]
+    _deal([groups[formula] for formula in rest], fractions, parts)
     train, validation, test = (tuple(sorted(parts[part])) for part in PARTS)
     return Split(ALGORITHM, seed, tuple(fractions), content_hash, train, validation, test)
 
@@ -140,18 +184,25 @@ def _by_system(groups: dict[str, list[IndexEntry]]) -> dict[str, list[str]]:
     return dict(sorted(systems.items()))
 
 
-def _deal(
-    formulas: list[str],
-    groups: dict[str, list[IndexEntry]],
-    fractions: Sequence[float],
-    parts: dict[str, list[str]],
-) -> None:
-    """Give each group of a crystal system to the set that lacks most of its share; benchmarks to the test set."""
-    benchmarks = {reduced_formula(formula) for formula in BENCHMARK_FORMULAS}
-    total = sum(len(groups[formula]) for formula in formulas)
-    counts = dict.fromkeys(PARTS, 0)
-    for formula in sorted(formulas, key=lambda formula: formula not in benchmarks):
-        lacking = {part: share * total - counts[part] for part, share in zip(PARTS, fractions, strict=True)}
-        part = "test" if formula in benchmarks else max(PARTS, key=lambda part: lacking[part])
-        counts[part] += len(groups[formula])
-        parts[part] += [entry.id for entry in groups[formula]]
+def _deal(groups: list[list[IndexEntry]], fractions: Sequence[float], parts: dict[str, list[str]]) -> None:
+    """Give groups, one crystal system after the other, to the set that is furthest behind its share so far.
+
+    What is in the test set already counts towards its share; where it is more than that, the others share the rest.
+    """
+    remaining = sum(map(len, groups))
+    in_test = len(parts["test"])
+    share = dict(zip(PARTS, fractions, strict=True))
+    test = max(share["test"] * (remaining + in_test) - in_test, 0.0) / max(remaining, 1)
+    learning = share["train"] + share["validation"]
+    rate = {part: (1 - test) * share[part] / learning if learning else 0.0 for part in ("train", "validation")}
+    rate["test"] = test if learning else 1.0
+    dealt, counts = 0, dict.fromkeys(PARTS, 0)
+    for group in groups:
+        dealt += len(group)
+        part = max(PARTS, key=lambda part: rate[part] * dealt - counts[part])
+        counts[part] += len(group)
+        parts[part] += [entry.id for entry in group]
+
+
+if __name__ == "__main__":
+    main()

@@ -59,8 +59,6 @@ class IndexEntry:
     """Names of the force constants it holds."""
     has_born: bool
     quality: dict[str, float]
-    structure: str = ""
-    """Structure type where the source names one."""
 
 
 @dataclass(frozen=True)

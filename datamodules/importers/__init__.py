@@ -1,10 +1,13 @@
 """Sources of records. A new format is one module here and one entry in the list below."""
 
+from datamodules.embedded import EMBEDDED
 from datamodules.importers.phonondb import PHONONDB
 from datamodules.importers.phonopy_files import PHONOPY, PHONOPY_PARAMS
 from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
 from datamodules.importers.vasprun import VASPRUN
 
-IMPORTERS: dict[str, Importer] = {importer.name: importer for importer in (PHONONDB, PHONOPY, PHONOPY_PARAMS, VASPRUN)}
+IMPORTERS: dict[str, Importer] = {
+    importer.name: importer for importer in (EMBEDDED, PHONONDB, PHONOPY, PHONOPY_PARAMS, VASPRUN)
+}
 
 __all__ = ["IMPORTERS", "ImportOptions", "Importer", "Input", "RejectedInput"]

@@ -60,6 +60,15 @@ def test_benchmark_formulas_are_in_the_test_set(index: list[IndexEntry]) -> None
         )
 
 
+def test_many_benchmarks_shrink_no_other_set() -> None:
+    """As in the embedded data set, where a third of the crystals are benchmarks."""
+    index = [entry(f"b{number}", "MgO") for number in range(20)]
+    index += [entry(f"c{number}", f"Na{number}Cl") for number in range(2, 42)]
+    split = make_split(index)
+    assert set(split.test) == {one.id for one in index if one.formula == "MgO"}
+    assert len(split.validation) == pytest.approx(40 * 0.15 / 0.85, abs=1)
+
+
 def test_split_depends_on_the_seed_and_not_on_the_order(index: list[IndexEntry]) -> None:
     assert make_split(index, 1) == make_split(index[::-1], 1)
     assert make_split(index, 1) != make_split(index, 2)
