@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".cif", ".vasp", ".poscar", ".yaml", ".xz", ".xyz", ".extxyz", ".json", ".res", ".gen", ".in", ".xsf")
 NAMES = ("POSCAR", "CONTCAR")
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+"""What a full, protected or limited disk raises."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def run_jobs(
         except UserError as error:
             failures.append(Failure(job.label, str(error)))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            if error.errno not in DISK_ERRORS:
                 raise
             failures.append(Failure(job.label, f"cannot write to '{out}': {os.strerror(error.errno)}"))
         except Exception as error:

@@ -6,8 +6,7 @@ anything runs. Exit status: 0 done, 1 a mistake in the input, 2 a mistake in the
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 import yaml
 
@@ -19,6 +18,7 @@ MISSING = "???"
 Check = Callable[[dict[str, Any]], Iterable[Problem]]
 
 
+@runtime_checkable
 class Action(Protocol):
     """What a command does with its options."""
 
@@ -46,7 +46,7 @@ def command(name: str, schema: type, checks: Iterable[Check] = ()) -> Callable[[
             problems += [problem for check in checks if not problems for problem in check(values)]
             if problems:
                 stop(f"{report(problems)}\n\nAll options: python {name}.py --help", BAD_CONFIGURATION)
-            speaking_plainly(lambda: action(SimpleNamespace(**values)))
+            speaking_plainly(lambda: action(schema(**with_tuples(values, schema))))
 
         return main
 
@@ -59,3 +59,16 @@ def merged(arguments: Sequence[str], defaults: dict[str, Any], schema: type) -> 
     given = {argument.partition("=")[0] for argument in arguments}
     optional = {key for key, value in defaults.items() if value != MISSING} - given
     return defaults | values, [problem for problem in problems if problem.location not in optional]
+
+
+def with_tuples(values: dict[str, Any], schema: type) -> dict[str, Any]:
+    """The values with lists turned into tuples where the schema says tuple."""
+    annotations = get_type_hints(schema)
+    return {
+        key: tuple(value) if isinstance(value, list) and _allows_tuple(annotations[key]) else value
+        for key, value in values.items()
+    }
+
+
+def _allows_tuple(annotation: Any) -> bool:
+    return get_origin(annotation) is tuple or any(get_origin(member) is tuple for member in get_args(annotation))

@@ -47,11 +47,11 @@ def settings_from(options: PredictOptions) -> "Settings":
     from mlrim.pipeline import Settings
 
     return Settings(
-        mesh=None if options.mesh is None else tuple(options.mesh),
+        mesh=options.mesh,
         mesh_spacing=options.mesh_spacing,
         path_spacing=options.path_spacing,
-        temperatures=tuple(options.temperatures),
-        supercell=None if options.supercell is None else tuple(options.supercell),
+        temperatures=options.temperatures,
+        supercell=options.supercell,
         min_length=options.min_length,
         max_atoms=options.max_atoms,
     )

@@ -7,7 +7,7 @@ charges and ε∞ would it use if nobody knows better ones?
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -58,6 +58,7 @@ class ForceConstantPrediction:
     warnings: list[str] = field(default_factory=list)
 
 
+@runtime_checkable
 class Predictor(Protocol):
     """Predicts the force constants of crystals."""
 

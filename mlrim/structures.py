@@ -7,7 +7,6 @@ the last digit. What was changed is said in `InputStructure.notes`.
 
 import lzma
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -229,7 +228,7 @@ def _check_periodic(atoms: "Atoms", path: Path) -> None:
         )
 
 
-def _check_elements(numbers: Sequence[int], path: Path) -> None:
+def _check_elements(numbers: Int[ndarray, "atoms"], path: Path) -> None:
     unknown = sorted({int(number) for number in numbers if not 1 <= number <= LARGEST_NUMBER})
     if unknown:
         names = ", ".join(chemical_symbols[n] if 0 <= n < len(chemical_symbols) else str(n) for n in unknown)

@@ -97,7 +97,7 @@ def matrix_norm(predicted: CommensurateDynamics, reference: CommensurateDynamics
 
 
 def loto_error(predicted: CommensurateDynamics, reference: CommensurateDynamics) -> float | None:
-    """Error of the splitting max ω(q → 0 along x, y, z) − max ω(Γ), averaged over the axes, cm⁻¹."""
+    """Error of the total LO–TO splitting, averaged over the Cartesian axes, cm⁻¹."""
     first, second = splittings(predicted), splittings(reference)
     if first is None or second is None:
         return None
@@ -105,7 +105,7 @@ def loto_error(predicted: CommensurateDynamics, reference: CommensurateDynamics)
 
 
 def splittings(dynamics: CommensurateDynamics) -> Float[ndarray, "directions"] | None:
-    """By how much the macroscopic field along x, y, z raises the highest Γ frequency, THz."""
+    """Σ_m [ω_m(q → 0 along x, y, z) − ω_m(Γ)] over sorted modes, THz: ω_LO − ω_TO summed over all polar modes."""
     if dynamics.directional_frequencies is None:
         return None
-    return dynamics.directional_frequencies.max(axis=1) - dynamics.frequencies[0].max()
+    return np.sum(dynamics.directional_frequencies - dynamics.frequencies[0], axis=1)

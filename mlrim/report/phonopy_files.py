@@ -47,7 +47,7 @@ def to_phonopy(dynamics: LatticeDynamics, supercell: Supercell) -> "Phonopy":
     """The lattice dynamics as a `Phonopy` with compact force constants and its Gonze–Lee correction."""
     from phonopy import Phonopy
 
-    phonon = Phonopy(dynamics.crystal.to_phonopy(), supercell.matrix, primitive_matrix="P", symprec=1e-5, log_level=0)
+    phonon = Phonopy(dynamics.crystal.to_phonopy(), supercell.matrix, primitive_matrix="P", is_symmetry=False, log_level=0)
     phonon.force_constants = phonopy_force_constants(dynamics.folded(supercell), supercell, phonon)
     if dynamics.dipole is not None:
         phonon.nac_params = {

@@ -58,7 +58,9 @@ def every_setting() -> list:
 def action_of_hall_number(number: int) -> PointGroupAction:
     """The point group of a space-group setting, acting on one atom in a lattice of the right shape."""
     kind = spglib.get_spacegroup_type(number)
-    rotations = np.unique(spglib.get_symmetry_from_database(number)["rotations"].reshape(-1, 9), axis=0).reshape(-1, 3, 3)
+    rotations = np.unique(spglib.get_symmetry_from_database(number)["rotations"].reshape(-1, 9), axis=0).reshape(
+        -1, 3, 3
+    )
     metric = np.mean(rotations.transpose(0, 2, 1) @ np.array([[9, 1, 2], [1, 16, 3], [2, 3, 25.0]]) @ rotations, axis=0)
     lattice = np.linalg.cholesky(metric)
     cartesian = lattice.T @ rotations @ np.linalg.inv(lattice.T)

@@ -82,7 +82,9 @@ def test_density_of_states_integrates_to_three_per_atom(rutile_modes):
 def test_symmetry_reduction_does_not_change_the_density_of_states(rutile, rutile_modes):
     full = np.stack(np.meshgrid(*[np.arange(n) / n for n in (4, 4, 6)], indexing="ij"), axis=-1).reshape(-1, 3)
     direct = np.sort(rutile.frequencies(full).ravel())
-    reduced = np.sort(np.repeat(rutile_modes.frequencies, np.round(rutile_modes.weights * 96).astype(int), axis=0).ravel())
+    reduced = np.sort(
+        np.repeat(rutile_modes.frequencies, np.round(rutile_modes.weights * 96).astype(int), axis=0).ravel()
+    )
     assert reduced == pytest.approx(direct, abs=1e-5)
 
 
