@@ -13,7 +13,7 @@ from mlrim.lattice.force_constants import PairForceConstants, no_force_constants
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.fitting import fit_rigid_ion
 from mlrim.rim.rigid_ion import rigid_ion_model
-from mlrim.rim.transferable_shells import default_shell_model
+from mlrim.rim.shell import default_shell_model
 
 BUILT_IN = ("rim", "shell", "fitted", "none")
 """Baselines that need no stored force constants, except that `fitted` is fitted to the record's own `dft` ones."""
@@ -31,8 +31,9 @@ def short_range_baseline(
     """Short-range force constants of a baseline, eV/Å²; the dipole interaction is not in them.
 
     Args:
-        name: "rim" (transferable rigid ion), "shell", "fitted" (rigid ion fitted to the `dft` force constants;
-            where Z* and ε∞ are not given its Coulomb part is fitted too, and left out here), "none", or the name of stored force constants.
+        name: "rim" (transferable rigid ion), "shell", "fitted" (rigid ion fitted to the `dft` force constants; where
+            Z* and ε∞ are not given its Coulomb part is fitted too, and left out here), "none", or the name of
+            stored force constants.
         force_constants: stored compact force constants by level of theory, total, eV/Å².
         supercell: the supercell they belong to.
         born_charges, dielectric: Z* (e) and ε∞ whose dipole interaction is taken out of stored force constants and

@@ -34,7 +34,7 @@ INERT_ELECTRONEGATIVITY = 2.5
 METALLIC_POLARITY = 1.2
 """Metals among themselves are neutral below this difference of electronegativity (CsAu, with 1.75, is a salt)."""
 
-METHODS = ("given", "bond valence", "composition", "electronegativity", "metal", "element")
+METHODS = ("given", "bond valence", "composition", "electronegativity", "element", "metal")
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +233,7 @@ def _bond_valence_states(structure: "Structure") -> Float[ndarray, "sites"] | No
 def _is_metal(structure: "Structure") -> bool:
     elements = structure.composition.elements
     polarity = np.ptp(pauling_electronegativity(np.array([element.Z for element in elements])))
-    return all(element.is_metal for element in elements) and polarity < METALLIC_POLARITY
+    return all(element.is_metal for element in elements) and bool(polarity < METALLIC_POLARITY)
 
 
 def _composition_states(structure: "Structure") -> dict[str, float] | None:

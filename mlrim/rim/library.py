@@ -11,9 +11,9 @@ from ase.data import atomic_numbers
 
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
+from mlrim.rim.core_shell import Shell, ShellModel
 from mlrim.rim.pair_potentials import Buckingham, Morse, RadialPotential, SpeciesInteraction, fumi_tosi
 from mlrim.rim.rigid_ion import RigidIonModel
-from mlrim.rim.shell import Shell, ShellModel
 
 PairTable = Mapping[tuple[str, str], RadialPotential]
 

@@ -1,296 +1,94 @@
-"""The shell model of Dick and Overhauser (Phys. Rev. 112, 90 (1958)): rigid cores bound to massless charged shells.
+"""A shell model of any inorganic crystal without a fit.
 
-Shells follow the cores without delay. Eliminating them at every wave vector gives the effective force constants
-Φ = Φ_cc − Φ_cs Φ_ss⁻¹ Φ_sc; their response without a macroscopic field gives ε∞ = 1 + (4π/V) Yᵀ Φ_ss⁻¹ Y and
-Z* = X − Y Φ_ss⁻¹ Φ_sc, with X and Y the charges of cores and shells. Then the limit q → 0 of the eliminated model is
-exactly that of Φ(q = 0) with the non-analytic term of Z* and ε∞ (Sherman–Morrison).
+Oxidation-state charges (scaled), the transferable short range of `mlrim.rim.transfer` acting on shells, and one shell
+on every anion. A shell carries 1.45 of its ion's charge; its spring makes the polarisability of the ion in the
+crystal, e² Y²/(4πε₀ K) with K all that holds the shell, the tabulated one: J. R. Tessman, A. H. Kahn and W. Shockley,
+Phys. Rev. 92, 890 (1953) for O, halogens and chalcogens; others are estimates from covalent radii (R³ · 2.5). Two
+smooth limits keep clear of the polarisation catastrophe: α below a quarter of the cube of the distance to the next
+anion, and 4πΣα/3V below 0.6 (ε∞ below about 5.5). Shells are centred: forces on them in the given structure are left
+out, as the rigid-ion rule leaves out forces on atoms.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import NamedTuple
-
 import numpy as np
-from jaxtyping import Complex, Float
+from ase.data import covalent_radii
+from jaxtyping import Float
 from numpy import ndarray
 
-from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
-from mlrim.lattice.dipole import DipoleInteraction
-from mlrim.lattice.dynamics import LatticeDynamics
-from mlrim.lattice.force_constants import PairForceConstants, symmetrize_compact, unfold
-from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
-from mlrim.rim.pair_potentials import PairInteraction
-from mlrim.rim.particles import Particles, energy_gradient, pair_hessian
-from mlrim.rim.transfer import CovalentSprings
+from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
+from mlrim.rim.charges import formal_charges
+from mlrim.rim.core_shell import Shell, ShellModel
+from mlrim.rim.transfer import CUTOFF, transferable_short_range
 from mlrim.units import COULOMB_EV_ANGSTROM
 
-DEFAULT_SUPERCELL_LENGTH, DEFAULT_SUPERCELL_ATOMS = 10.0, 250
-"""Å and atoms: how far the remainder after the dipole interaction is followed by default."""
+CHARGE_SCALE = 0.85
+"""Ionic charge over oxidation state: between the formal charge and the partial charge of a rigid ion."""
+SOFTEST_RHO = 0.42
+"""Å"""
+SHELL_CHARGE = 1.45
+"""Charge of a shell over that of its ion (2.87/2 for oxygen in GULP's MgO)."""
+POLARISABILITY = {7: 2.2, 8: 1.65, 9: 0.65, 16: 5.5, 17: 2.97, 34: 7.0, 35: 4.17, 52: 9.0, 53: 6.44}
+"""Å³ by atomic number."""
+CLOSEST_ANION, DENSEST = 0.25, 0.6
+"""Limits of α/d³ and of 4πΣα/3V."""
+SOFTEST_DIRECTION = 0.7
+"""Smallest principal stiffness of a shell over the one its polarisability asks for."""
 
 
-class Shell(NamedTuple):
-    """The shell of a polarisable ion."""
-
-    charge: float
-    """Y, e"""
-    spring: float
-    """k, eV/Å²"""
-
-
-@dataclass(frozen=True, eq=False)
-class ShellModel:
-    """Cores and shells in a crystal; build it with `relaxed`, which finds the shells' equilibrium.
-
-    Attributes:
-        particles: cores and shells with their charges; core plus shell is the ion's charge.
-        springs: k of every shell, eV/Å².
-        short_range: pair potentials between shells (between cores where an atom has none).
-        bonds: springs between cores, at rest in the given structure.
-    """
-
-    particles: Particles
-    springs: Float[ndarray, "shells"]
-    short_range: PairInteraction
-    bonds: CovalentSprings | None = None
-
-    @classmethod
-    def relaxed(
-        cls,
-        crystal: Crystal,
-        charges: Float[ndarray, "atoms"],
-        shells: Sequence[Shell | None],
-        short_range: PairInteraction,
-    ) -> "ShellModel":
-        """The model with its shells in equilibrium at the given positions of the cores.
-
-        Args:
-            charges: total charge of every ion, e.
-            shells: the shell of every atom, or none.
-
-        Raises:
-            UserError: the shells have no stable equilibrium (polarisation catastrophe).
-        """
-        return cls.centred(crystal, charges, shells, short_range)._with_shells_at_rest()
-
-    @classmethod
-    def centred(
-        cls,
-        crystal: Crystal,
-        charges: Float[ndarray, "atoms"],
-        shells: Sequence[Shell | None],
-        short_range: PairInteraction,
-        bonds: CovalentSprings | None = None,
-    ) -> "ShellModel":
-        """The model expanded about shells that sit on their cores: the force on them there is left out.
-
-        This is to shells what using the Hessian alone is to atoms that are not at a model's minimum.
-        """
-        polarisable = [index for index, shell in enumerate(shells) if shell is not None]
-        outer = np.array([shell.charge for shell in shells if shell is not None])
-        cores = np.array(charges, dtype=float)
-        cores[polarisable] -= outer
-        atom = np.append(np.arange(crystal.n_atoms), np.array(polarisable, dtype=np.int64))
-        particles = Particles(crystal, atom, np.zeros((len(atom), 3)), np.append(cores, outer))
-        springs = np.array([shell.spring for shell in shells if shell is not None])
-        return cls(particles, springs, short_range, bonds)
-
-    @property
-    def crystal(self) -> Crystal:
-        """The atoms."""
-        return self.particles.crystal
-
-    def energy(self) -> float:
-        """Energy of a cell, eV."""
-        return self._energy_gradient()[0]
-
-    def forces(self) -> Float[ndarray, "atoms 3"]:
-        """Forces on the atoms, core and shell together, with relaxed shells, eV/Å."""
-        gradient = self._energy_gradient()[1]
-        total = np.zeros((self.crystal.n_atoms, 3))
-        np.add.at(total, self.particles.atom, -gradient)
-        return total
-
-    def shell_stiffness(self) -> Float[ndarray, "shells 3 3"]:
-        """All that holds each shell in place when nothing else moves, eV/Å²."""
-        shell_shell, count = self._at_gamma[2], len(self.springs)
-        own = self._own_coulomb()
-        blocks = shell_shell.reshape(count, 3, count, 3)[np.arange(count), :, np.arange(count)]
-        return blocks - own
-
-    def is_stable(self) -> bool:
-        """Whether the shells hold at every wave vector of the default supercell (no polarisation catastrophe)."""
-        if not len(self.springs):
-            return True
-        shell_shell = self._partitioned(self._hessian(self.default_supercell().commensurate_qpoints))[2]
-        return bool(np.linalg.eigvalsh(shell_shell).min() > 0)
-
-    def _own_coulomb(self) -> Float[ndarray, "shells 3 3"]:
-        """Interaction of every shell with its own periodic images in phase, which is not part of its stiffness."""
-        coulomb = self.particles.coulomb_hessian(np.zeros((1, 3)))[0].real
-        count, cores = len(self.particles.atom), self.particles.n_cores
-        blocks = coulomb.reshape(count, 3, count, 3)[np.arange(count), :, np.arange(count)]
-        return blocks[cores:]
-
-    def shell_offsets(self) -> Float[ndarray, "shells 3"]:
-        """Displacement of the shells from their cores in equilibrium, Å."""
-        return self.particles.offsets[self.particles.n_cores :]
-
-    def force_constants(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
-        """Total Φ(q) with the shells eliminated exactly, without macroscopic field at q = 0, eV/Å².
-
-        The phase convention is that of `DipoleInteraction.force_constants`.
-        """
-        qpoints = np.atleast_2d(np.asarray(qpoints, dtype=float))
-        core_core, core_shell, shell_shell = self._partitioned(self._hessian(qpoints))
-        response = np.linalg.solve(shell_shell, core_shell.conj().transpose(0, 2, 1))
-        effective = core_core - core_shell @ response
-        n_atoms = self.crystal.n_atoms
-        return effective.reshape(-1, n_atoms, 3, n_atoms, 3).transpose(0, 1, 3, 2, 4)
-
-    def force_constants_along(
-        self, qpoint: Float[ndarray, "3"], direction: Float[ndarray, "3"]
-    ) -> Float[ndarray, "components components"]:
-        """Φ in the limit q → 0 along a Cartesian direction, with field and shells treated together."""
-        unit = np.asarray(direction, dtype=float) / np.linalg.norm(direction)
-        field = (self.particles.charges[:, None] * unit).reshape(-1)
-        prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
-        hessian = self._hessian(np.asarray(qpoint, dtype=float)[None]) + prefactor * np.outer(field, field)
-        core_core, core_shell, shell_shell = self._partitioned(hessian)
-        return (core_core - core_shell @ np.linalg.solve(shell_shell, core_shell.conj().transpose(0, 2, 1)))[0].real
-
-    @cached_property
-    def born_charges(self) -> Float[ndarray, "atoms 3 3"]:
-        """Z*, e; first index field, second displacement."""
-        n_atoms = self.crystal.n_atoms
-        rigid = self.particles.charges[:n_atoms, None, None] * np.eye(3)
-        return rigid - (self._shell_charges.T @ self._response).reshape(3, n_atoms, 3).transpose(1, 0, 2)
-
-    @cached_property
-    def dielectric(self) -> Float[ndarray, "3 3"]:
-        """ε∞ of the shells."""
-        _, _, shell_shell = self._at_gamma
-        charges = self._shell_charges
-        polarisability = charges.T @ np.linalg.solve(shell_shell, charges)
-        return np.eye(3) + 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume * polarisability
-
-    def folded(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
-        """Total force constants in a supercell, eV/Å²: exact, being made at its commensurate wave vectors."""
-        qpoints = supercell.commensurate_qpoints
-        home = np.exp(2j * np.pi * (qpoints @ self.crystal.fractional.T))
-        blocks = self.force_constants(qpoints)
-        cell_phase = blocks * (home[:, :, None] * home.conj()[:, None, :])[..., None, None]
-        inverse = np.exp(-2j * np.pi * qpoints @ supercell.shifts.T) / supercell.n_cells
-        compact = np.einsum("qijab,qk->ijkab", cell_phase, inverse, optimize=True).real
-        return symmetrize_compact(compact.reshape(self.crystal.n_atoms, supercell.n_atoms, 3, 3), supercell)
-
-    def short_range_force_constants(self, supercell: Supercell | None = None) -> PairForceConstants:
-        """What remains after the dipole interaction of Z* and ε∞, followed over a supercell, eV/Å²."""
-        supercell = supercell or self.default_supercell()
-        dipole = DipoleInteraction(self.crystal, self.born_charges, self.dielectric)
-        return unfold(self.folded(supercell) - dipole.folded(supercell), supercell)
-
-    def lattice_dynamics(self, supercell: Supercell | None = None) -> LatticeDynamics:
-        """The harmonic model: exact at commensurate wave vectors and at Γ from any direction, smooth between."""
-        dipole = DipoleInteraction(self.crystal, self.born_charges, self.dielectric)
-        return LatticeDynamics(self.crystal, self.short_range_force_constants(supercell), dipole)
-
-    def default_supercell(self) -> Supercell:
-        """A supercell that holds the remainder."""
-        matrix = suggest_supercell_matrix(
-            self.crystal, min_length=DEFAULT_SUPERCELL_LENGTH, max_atoms=DEFAULT_SUPERCELL_ATOMS
-        )
-        return Supercell(self.crystal, matrix)
-
-    # --- derivatives of the energy of cores and shells ----------------------------------------------------------
-
-    def _energy_gradient(self) -> tuple[float, Float[ndarray, "particles 3"]]:
-        count = len(self.particles.atom)
-        parts = [
-            self.particles.coulomb_energy_gradient(),
-            energy_gradient(self.particles.short_range(self.short_range), count),
-            energy_gradient(self.particles.springs(self.springs), count),
+def default_shell_model(crystal: Crystal) -> ShellModel:
+    """The transferable shell model; compounds without ionic charges have no shells and are held by springs alone."""
+    charges = formal_charges(crystal).charges * CHARGE_SCALE
+    short_range, bonds = transferable_short_range(crystal, charges, SOFTEST_RHO)
+    polarisability = _polarisabilities(crystal, charges)
+    for _ in range(8):
+        wanted = [
+            Shell(SHELL_CHARGE * charge, COULOMB_EV_ANGSTROM * (SHELL_CHARGE * charge) ** 2 / alpha)
+            if charge < 0
+            else None
+            for charge, alpha in zip(charges, polarisability, strict=True)
         ]
-        return sum(energy for energy, _ in parts), np.sum([gradient for _, gradient in parts], axis=0)
+        bare = ShellModel.centred(crystal, charges, wanted, short_range, bonds)
+        model = ShellModel.centred(crystal, charges, _with_springs(bare, wanted), short_range, bonds)
+        if model.is_stable():
+            return model
+        polarisability = polarisability / 2
+    return ShellModel.centred(crystal, charges, [None] * crystal.n_atoms, short_range, bonds)
 
-    def _hessian(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints components components"]:
-        hessian = self._bare_hessian(qpoints)
-        rows = self._row_sums
-        for particle in range(len(self.particles.atom)):
-            block = slice(3 * particle, 3 * particle + 3)
-            hessian[:, block, block] -= rows[particle]
-        return hessian
 
-    def _bare_hessian(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints components components"]:
-        particles, count = self.particles, len(self.particles.atom)
-        coulomb = particles.coulomb_hessian(qpoints)
-        pairs = pair_hessian(particles.short_range(self.short_range), self.crystal, count, qpoints)
-        hessian = coulomb + pairs + pair_hessian(particles.springs(self.springs), self.crystal, count, qpoints)
-        if self.bonds is not None:
-            hessian = hessian + pair_hessian(particles.bonds(self.bonds), self.crystal, count, qpoints)
-        return hessian
+def _with_springs(model: ShellModel, wanted: list[Shell | None]) -> list[Shell | None]:
+    """Springs that, with what the crystal adds to them, hold each shell with the wanted stiffness on average."""
+    held = model.shell_stiffness()
+    adjusted: list[Shell | None] = list(wanted)
+    polarisable = [index for index, shell in enumerate(wanted) if shell is not None]
+    for index, stiffness in zip(polarisable, held, strict=True):
+        shell = wanted[index]
+        assert shell is not None
+        environment = stiffness - shell.spring * np.eye(3)
+        mean = float(np.trace(environment)) / 3
+        weakest = float(np.linalg.eigvalsh(environment).min())
+        spring = max(shell.spring - mean, SOFTEST_DIRECTION * shell.spring - weakest)
+        adjusted[index] = Shell(shell.charge, spring)
+    return adjusted
 
-    @cached_property
-    def _row_sums(self) -> Float[ndarray, "particles 3 3"]:
-        """What translation invariance takes off the on-site blocks."""
-        count = len(self.particles.atom)
-        bare = self._bare_hessian(np.zeros((1, 3)))[0].real
-        return bare.reshape(count, 3, count, 3).sum(axis=2)
 
-    def _partitioned(self, hessian: Complex[ndarray, "q p p"]) -> tuple[ndarray, ndarray, ndarray]:
-        size = 3 * self.particles.n_cores
-        return hessian[:, :size, :size], hessian[:, :size, size:], hessian[:, size:, size:]
+def _polarisabilities(crystal: Crystal, charges: Float[ndarray, "atoms"]) -> Float[ndarray, "atoms"]:
+    """α of every atom (Å³) within the two limits; cations count as rigid."""
+    table = np.array([POLARISABILITY.get(int(n), 2.5 * covalent_radii[n] ** 3) for n in crystal.numbers])
+    alpha = np.where(charges < 0, table, 0.0)
+    alpha = _limited(alpha, CLOSEST_ANION * _nearest_anion(crystal, charges) ** 3)
+    density = 4 * np.pi / 3 * alpha.sum() / crystal.volume
+    return alpha * (_limited(np.array(density), np.array(DENSEST)) / density if density > 0 else 1.0)
 
-    @cached_property
-    def _at_gamma(self) -> tuple[ndarray, ndarray, ndarray]:
-        parts = self._partitioned(self._hessian(np.zeros((1, 3))))
-        core_core, core_shell, shell_shell = (part[0].real for part in parts)
-        return core_core, core_shell, shell_shell
 
-    @cached_property
-    def _response(self) -> Float[ndarray, "shell_components core_components"]:
-        _, core_shell, shell_shell = self._at_gamma
-        return np.linalg.solve(shell_shell, core_shell.T)
+def _nearest_anion(crystal: Crystal, charges: Float[ndarray, "atoms"]) -> Float[ndarray, "atoms"]:
+    pairs = neighbour_pairs(crystal, CUTOFF)
+    distance = np.linalg.norm(pair_vectors(crystal, pairs), axis=1)
+    anions = (charges[pairs.i] < 0) & (charges[pairs.j] < 0)
+    nearest = np.full(crystal.n_atoms, CUTOFF)
+    np.minimum.at(nearest, pairs.i[anions], distance[anions])
+    return nearest
 
-    @cached_property
-    def _shell_charges(self) -> Float[ndarray, "shell_components 3"]:
-        """Y as a matrix that turns shell displacements into a dipole."""
-        charges = self.particles.charges[self.particles.n_cores :]
-        return (charges[:, None, None] * np.eye(3)).reshape(-1, 3)
 
-    # --- equilibrium of the shells ------------------------------------------------------------------------------
-
-    def _with_shells_at_rest(self, tolerance: float = 1e-11, longest_step: float = 0.1) -> "ShellModel":
-        """Newton's method on the positions of the shells at fixed cores (steps in Å)."""
-        model = self
-        for _ in range(60):
-            cores = model.particles.n_cores
-            gradient = model._energy_gradient()[1][cores:]
-            if np.abs(gradient).max(initial=0.0) < tolerance:
-                break
-            shell_shell = model._at_gamma[2]
-            if np.linalg.eigvalsh(shell_shell).min() <= 0:
-                break
-            step = -np.linalg.solve(shell_shell, gradient.reshape(-1)).reshape(-1, 3)
-            length = float(np.linalg.norm(step, axis=1).max())
-            model = model._moved(step * min(1.0, longest_step / length) if length > 0 else step)
-            if length < 1e-13:
-                break
-        model._require_stable_shells()
-        return model
-
-    def _moved(self, step: Float[ndarray, "shells 3"]) -> "ShellModel":
-        offsets = self.particles.offsets.copy()
-        offsets[self.particles.n_cores :] += step
-        particles = Particles(self.crystal, self.particles.atom, offsets, self.particles.charges)
-        return replace(self, particles=particles)
-
-    def _require_stable_shells(self) -> None:
-        gradient = self._energy_gradient()[1][self.particles.n_cores :]
-        unstable = len(self.springs) and np.linalg.eigvalsh(self._at_gamma[2]).min() <= 0
-        if unstable or np.abs(gradient).max(initial=0.0) > 1e-8:
-            raise UserError(
-                f"shell model of {self.crystal.reduced_formula}: the shells have no stable position at the given "
-                "structure (polarisation catastrophe); use stiffer springs, or another parameter set"
-            )
+def _limited(values: Float[ndarray, "*atoms"], limit: Float[ndarray, "*atoms"]) -> Float[ndarray, "*atoms"]:
+    """A smooth minimum of values and limit."""
+    return values / (1 + (values / limit) ** 4) ** 0.25
