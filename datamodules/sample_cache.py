@@ -161,9 +161,7 @@ def decode_sample(data: bytes) -> Sample:
         return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
 
     graph = CrystalGraph(**{name: torch.from_numpy(array) for name, array in part("graph").items()})
-    return Sample(
-        graph, FoldedLabels(**part("folded")), ModeArrays(**part("gamma")), ModeArrays(**part("waves"))
-    )
+    return Sample(graph, FoldedLabels(**part("folded")), ModeArrays(**part("gamma")), ModeArrays(**part("waves")))
 
 
 def _widen(name: str, array: np.ndarray) -> np.ndarray:

@@ -21,9 +21,7 @@ _EXPANSIONS = ((7, 6, "number"), (4, 5, "electronegativity"))
 """Radial functions, largest angular momentum and weight of the neighbours: 28·7 + 10·6 = 256 numbers."""
 
 
-def soap_descriptor(
-    crystal: Crystal, atoms: Int[ndarray, "sites"] | None = None
-) -> Float[ndarray, "sites 256"]:
+def soap_descriptor(crystal: Crystal, atoms: Int[ndarray, "sites"] | None = None) -> Float[ndarray, "sites 256"]:
     """Smooth overlap of atomic positions around every atom (or the given ones), float32, shape (atoms, 256).
 
     The compressed form of order µ = 2 (Darby et al., npj Comput. Mater. 8, 166, 2022) has one density for all

@@ -47,9 +47,7 @@ class PairOrbits(NamedTuple):
 def identity_operation(n_atoms: int) -> Operations:
     """No symmetry at all."""
     one = np.eye(3)[None]
-    return Operations(
-        one.astype(np.int64), one, np.arange(n_atoms)[None], np.zeros((1, n_atoms, 3), dtype=np.int64)
-    )
+    return Operations(one.astype(np.int64), one, np.arange(n_atoms)[None], np.zeros((1, n_atoms, 3), dtype=np.int64))
 
 
 def symmetry_operations(crystal: Crystal, symprec: float) -> Operations:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mlrim.graph.crystal_graph import CUTOFF, N_SITE_FEATURES, CrystalGraph
@@ -22,6 +22,8 @@ from mlrim.nn.radial import RadialBasis, smooth_switch
 from mlrim.nn.tensors import traceless
 
 N_BASELINE_INVARIANTS = 4
+N_REDUCED = 12
+"""Gaussians of the reduced distance."""
 DEFAULT_LOG_SCALE = (1.0, -4.0, 0.5, 0.0, 0.0)
 
 
@@ -76,14 +78,15 @@ class DeltaModel(nn.Module):
         self.radial = RadialBasis(radial, cutoff)
         self.site_embedding = SiteEmbedding(channels)
         self.edge_of_ends = nn.Linear(scalars, 2 * edge_features, bias=False)
-        self.edge_of_distance = nn.Linear(radial + N_BASELINE_INVARIANTS, edge_features)
+        pair_features = radial + N_REDUCED + N_BASELINE_INVARIANTS
+        self.edge_of_distance = nn.Linear(pair_features, edge_features)
         self.edge_last = nn.Linear(edge_features, edge_features)
         self.layers = nn.ModuleList(
             InteractionLayer(channels, edge_features, update_hidden, index > 0, neighbours, dropout)
             for index in range(layers)
         )
         self.final_norm = nn.LayerNorm(scalars)
-        self.head = PairHead(channels, radial + N_BASELINE_INVARIANTS, head_hidden, dropout)
+        self.head = PairHead(channels, pair_features, head_hidden, dropout)
         self.register_buffer("log_scale", torch.tensor(DEFAULT_LOG_SCALE))
 
     def set_statistics(self, statistics: DeltaStatistics) -> None:
@@ -116,7 +119,8 @@ class DeltaModel(nn.Module):
         sender_site = graph.atom_site[graph.sender]
         ends = self.edge_of_ends(state.scalars)
         first, second = ends.chunk(2, -1)
-        features = torch.cat([self.radial(distance), baseline_invariants(graph.baseline, direction)], -1)
+        reduced = reduced_distance(distance, graph.element[graph.receiver], graph.element[sender_site])
+        features = self._pair_features(distance, reduced, graph.baseline, direction)
         hidden = first[graph.receiver] + second[sender_site] + self.edge_of_distance(features)
         hidden = nn.functional.silu(self.edge_last(nn.functional.silu(hidden)))
         n_sites = len(graph.element)
@@ -137,17 +141,22 @@ class DeltaModel(nn.Module):
     def _pairs(self, graph: CrystalGraph) -> PairGeometry:
         distance, direction = _polar(graph.pair_vector)
         envelope = smooth_switch(distance, self.cutoff - 1, self.cutoff)
-        x = reduced_distance(graph) - 1
-        log_scale = sum(coefficient * x**power for power, coefficient in enumerate(self.log_scale))
+        reduced = reduced_pair_distance(graph)
+        log_scale = sum(coefficient * (reduced - 1) ** power for power, coefficient in enumerate(self.log_scale))
         return PairGeometry(
             i=graph.pair_i,
             j=graph.pair_j,
             direction=direction,
-            features=torch.cat([self.radial(distance), baseline_invariants(graph.pair_baseline, direction)], -1),
+            features=self._pair_features(distance, reduced, graph.pair_baseline, direction),
             scale=envelope * torch.exp(log_scale),
             envelope=envelope,
             baseline=graph.pair_baseline,
         )
+
+    def _pair_features(self, distance: Tensor, reduced: Tensor, baseline: Tensor, direction: Tensor) -> Tensor:
+        centres = torch.linspace(0.6, 2.8, N_REDUCED, dtype=reduced.dtype, device=reduced.device)
+        gaussians = torch.exp(-(((reduced[:, None] - centres) / 0.2) ** 2))
+        return torch.cat([self.radial(distance), gaussians, baseline_invariants(baseline, direction)], -1)
 
 
 class SiteEmbedding(nn.Module):
@@ -183,9 +192,7 @@ class SiteEmbedding(nn.Module):
         )
 
 
-def expand_to_edges(
-    blocks: Float[Tensor, "pairs 3 3"], graph: CrystalGraph
-) -> Float[Tensor, "edges 3 3"]:
+def expand_to_edges(blocks: Float[Tensor, "pairs 3 3"], graph: CrystalGraph) -> Float[Tensor, "edges 3 3"]:
     """Rotate the blocks of the representative pairs onto all edges."""
     chosen = blocks[graph.edge_pair]
     chosen = torch.where(graph.edge_reversed[:, None, None], chosen.transpose(1, 2), chosen)
@@ -203,12 +210,18 @@ def baseline_invariants(
     return torch.asinh(10 * invariants) / 3
 
 
-def reduced_distance(graph: CrystalGraph) -> Float[Tensor, "pairs"]:
-    """x = 4 tanh(r / 4(R_i + R_j)) of every pair, with covalent radii R: 1 for a bond, at most 4."""
-    radii = torch.tensor(all_covalent_radii(), dtype=graph.pair_vector.dtype, device=graph.pair_vector.device)
-    radius = radii[graph.element][graph.atom_site]
-    ratio = graph.pair_vector.norm(dim=-1) / (radius[graph.pair_i] + radius[graph.pair_j])
-    return 4 * torch.tanh(ratio / 4)
+def reduced_distance(
+    distance: Float[Tensor, "edges"], first: Int[Tensor, "edges"], second: Int[Tensor, "edges"]
+) -> Float[Tensor, "edges"]:
+    """x = 4 tanh(r / 4(R_i + R_j)) with the covalent radii R of two elements: about 1 for a bond, at most 4."""
+    radii = torch.tensor(all_covalent_radii(), dtype=distance.dtype, device=distance.device)
+    return 4 * torch.tanh(distance / (4 * (radii[first] + radii[second])))
+
+
+def reduced_pair_distance(graph: CrystalGraph) -> Float[Tensor, "pairs"]:
+    """The reduced distance of a graph's pairs."""
+    element = graph.element[graph.atom_site]
+    return reduced_distance(graph.pair_vector.norm(dim=-1), element[graph.pair_i], element[graph.pair_j])
 
 
 def fit_log_scale(x: Float[np.ndarray, "pairs"], magnitude: Float[np.ndarray, "pairs"]) -> list[float]:

@@ -162,8 +162,6 @@ class InteractionLayer(nn.Module):
         keep_v, turn_v, keep_t, square_u, square_t = (gate[:, None] for gate in gates)
         new_vectors = keep_v * v + turn_v * self.vector_product(tu)
         new_matrices = (
-            keep_t[:, None] * t
-            + square_u[:, None] * vector_product(u, u)
-            + square_t[:, None] * matrix_product(t, s)
+            keep_t[:, None] * t + square_u[:, None] * vector_product(u, u) + square_t[:, None] * matrix_product(t, s)
         )
         return SiteState(state.scalars + change, state.vectors + new_vectors, state.matrices + new_matrices)

@@ -5,11 +5,16 @@ one product of a sparse matrix with the messages. The tensor-valued messages the
 exist.
 """
 
+import warnings
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+
+with warnings.catch_warnings():  # torch says once that sparse rows are in beta state
+    warnings.simplefilter("ignore")
+    torch.sparse_csr_tensor([0, 1], [0], [1.0], size=(1, 1), check_invariants=False)
 
 
 class DirectionalSum:
@@ -21,9 +26,7 @@ class DirectionalSum:
         n_sites: number of sites.
     """
 
-    def __init__(
-        self, tensors: Float[Tensor, "edges *shape"], receiver: Int[Tensor, "edges"], n_sites: int
-    ) -> None:
+    def __init__(self, tensors: Float[Tensor, "edges *shape"], receiver: Int[Tensor, "edges"], n_sites: int) -> None:
         self.shape = tensors.shape[1:]
         self.n_sites = n_sites
         flat = tensors.detach().reshape(len(tensors), -1)

@@ -7,9 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def smooth_switch(
-    distance: Float[Tensor, "*batch"], start: float, stop: float
-) -> Float[Tensor, "*batch"]:
+def smooth_switch(distance: Float[Tensor, "*batch"], start: float, stop: float) -> Float[Tensor, "*batch"]:
     """One below `start`, zero beyond `stop`, with continuous second derivative: 1 − 10x³ + 15x⁴ − 6x⁵ between."""
     x = ((distance - start) / (stop - start)).clamp(0, 1)
     return 1 - x**3 * (10 - 15 * x + 6 * x**2)

@@ -1,7 +1,8 @@
 """Training of the delta network on force constants."""
 
 import math
-from typing import Any, Literal
+import time
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR
 from torchmetrics import CatMetric, MeanMetric
 
-from mlrim.models.delta import DeltaModel, DeltaStatistics, fit_log_scale, reduced_distance
+from mlrim.configuration.types import Above
+from mlrim.models.delta import DeltaModel, DeltaStatistics, fit_log_scale, reduced_pair_distance
 from mlrim.tasks.losses import block_loss, fold_blocks, mode_errors, mode_loss
 from mlrim.tasks.metrics import component_error, optical_frequencies
 
@@ -33,6 +35,8 @@ class DeltaTask(LightningModule):
             paper's cosine annealing with warm restarts.
         warmup: share of all steps that warm up ("cosine").
         restart_epochs: epochs between restarts ("restarts").
+        max_hours: "cosine" reaches zero after this time, if the steps have not ended before, and training stops; for
+            machines of unknown speed.
         block_weight: of the folded blocks.
         mode_weight: of the modes.
         mixing_weight: of wrong mixing relative to wrong frequencies; 0.2–1.
@@ -49,6 +53,7 @@ class DeltaTask(LightningModule):
         schedule: Literal["cosine", "restarts"] = "cosine",
         warmup: float = 0.03,
         restart_epochs: int = 50,
+        max_hours: Annotated[float, Above(0)] | None = None,
         block_weight: float = 1.0,
         mode_weight: float = 1.0,
         mixing_weight: float = 0.3,
@@ -60,6 +65,7 @@ class DeltaTask(LightningModule):
         self.model = model
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.schedule, self.warmup, self.restart_epochs = schedule, warmup, restart_epochs
+        self.max_hours = max_hours
         self.block_weight, self.mode_weight, self.mixing_weight = block_weight, mode_weight, mixing_weight
         self.wave_weight, self.magnitude_power, self.softening = wave_weight, magnitude_power, softening
         for stage in STAGES:
@@ -139,22 +145,44 @@ class DeltaTask(LightningModule):
             restarts = CosineAnnealingWarmRestarts(optimizer, self.restart_epochs)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": restarts, "interval": "epoch"}}
         steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = LambdaLR(optimizer, WarmUpCosine(max(1, int(self.warmup * steps)), steps))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        self.factor = WarmUpCosine(self.warmup, steps, None if self.max_hours is None else 3600 * self.max_hours)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self.factor), "interval": "step"},
+        }
+
+    def on_train_epoch_end(self) -> None:
+        """Stop when the time is up."""
+        if self.schedule == "cosine" and self.trainer.strategy.reduce_boolean_decision(self.factor.ended, all=False):
+            self.trainer.should_stop = True
 
 
 class WarmUpCosine:
-    """Factor of the learning rate: up in a line over `warmup` steps, then half a cosine to zero at the last step."""
+    """Factor of the learning rate: up in a line, then half a cosine to zero at the last step or when time is up.
 
-    def __init__(self, warmup: int, steps: int) -> None:
-        self.warmup, self.steps = warmup, steps
+    Its numbers are kept in checkpoints, so that a resumed run goes on where it was.
+
+    Args:
+        warmup: share of the run that warms up.
+        steps: of the run.
+        seconds: allowed for the run; none for no limit.
+    """
+
+    def __init__(self, warmup: float, steps: int, seconds: float | None = None) -> None:
+        self.warmup, self.steps, self.seconds = warmup, max(1, steps), seconds
+        self.elapsed, self.ended = 0.0, False
+        self.clock = time.monotonic()
 
     def __call__(self, step: int) -> float:
         """The factor at a step."""
-        if step < self.warmup:
-            return (step + 1) / self.warmup
-        progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
-        return 0.5 * (1 + math.cos(math.pi * progress))
+        now = time.monotonic()
+        self.elapsed, self.clock = self.elapsed + max(0.0, min(now - self.clock, 60.0)), now
+        spent = 0.0 if self.seconds is None else self.elapsed / self.seconds
+        progress = max(step / self.steps, spent)
+        self.ended = spent >= 1
+        if progress < self.warmup:
+            return max(progress / self.warmup, 1 / (self.warmup * self.steps + 1))
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - self.warmup) / (1 - self.warmup))))
 
 
 def delta_statistics(samples: list[Any]) -> DeltaStatistics:
@@ -168,7 +196,7 @@ def delta_statistics(samples: list[Any]) -> DeltaStatistics:
         magnitude = np.zeros(len(graph.pair_i))
         magnitude[graph.edge_pair.numpy()] = of_edge
         magnitudes.append(magnitude)
-        ratios.append(reduced_distance(graph).numpy())
+        ratios.append(reduced_pair_distance(graph).numpy())
     return DeltaStatistics(
         soap_mean=soap.mean(0).tolist(),
         soap_deviation=np.maximum(soap.std(0), 1e-4).tolist(),

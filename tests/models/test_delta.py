@@ -63,9 +63,7 @@ def test_blocks_turn_with_the_crystal(model: DeltaModel, determinant: int, seed:
 
 def test_network_itself_is_symmetric_under_permutation_of_a_pair(model: DeltaModel) -> None:
     crystal = random_crystal(np.random.default_rng(4))
-    graph = build_graph(
-        crystal, some_baseline(crystal), np.zeros(crystal.n_atoms), symprec=None, dtype=torch.float64
-    )
+    graph = build_graph(crystal, some_baseline(crystal), np.zeros(crystal.n_atoms), symprec=None, dtype=torch.float64)
     blocks = model(graph).detach().numpy()
     from mlrim.lattice.neighbours import Pairs
 
@@ -123,9 +121,7 @@ def test_blocks_vanish_smoothly_at_the_cutoff(model: DeltaModel) -> None:
 def test_batch_mates_do_not_matter(model: DeltaModel) -> None:
     generator = np.random.default_rng(8)
     crystals = [random_crystal(generator), rock_salt(), rutile()]
-    graphs = [
-        build_graph(c, some_baseline(c), np.zeros(c.n_atoms), dtype=torch.float64) for c in crystals
-    ]
+    graphs = [build_graph(c, some_baseline(c), np.zeros(c.n_atoms), dtype=torch.float64) for c in crystals]
     alone = torch.cat([model(graph) for graph in graphs])
     torch.testing.assert_close(model(batch(graphs)), alone, atol=1e-10, rtol=1e-8)
 

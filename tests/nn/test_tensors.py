@@ -1,6 +1,13 @@
 import torch
 
-from mlrim.nn.tensors import matrix_product, matrix_times_vector, rotate_matrices, rotate_vectors, traceless, vector_product
+from mlrim.nn.tensors import (
+    matrix_product,
+    matrix_times_vector,
+    rotate_matrices,
+    rotate_vectors,
+    traceless,
+    vector_product,
+)
 
 
 def test_products_turn_with_their_factors() -> None:
@@ -12,7 +19,8 @@ def test_products_turn_with_their_factors() -> None:
     turned_v, turned_w = rotate_vectors(rotations, v), rotate_vectors(rotations, w)
     turned_t, turned_s = rotate_matrices(rotations, t), rotate_matrices(rotations, s)
     torch.testing.assert_close(turned_t, torch.einsum("ab,nbcx,dc->nadx", rotation, t, rotation))
-    torch.testing.assert_close(matrix_times_vector(turned_t, turned_v), rotate_vectors(rotations, matrix_times_vector(t, v)))
+    product = rotate_vectors(rotations, matrix_times_vector(t, v))
+    torch.testing.assert_close(matrix_times_vector(turned_t, turned_v), product)
     torch.testing.assert_close(vector_product(turned_v, turned_w), rotate_matrices(rotations, vector_product(v, w)))
     torch.testing.assert_close(matrix_product(turned_t, turned_s), rotate_matrices(rotations, matrix_product(t, s)))
 

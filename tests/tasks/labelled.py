@@ -6,8 +6,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from datamodules.batching import LabelledGraph
-from datamodules.samples import labels_of
-from datamodules.samples import Sample
+from datamodules.samples import Sample, labels_of
 from mlrim.graph.crystal_graph import build_graph
 from mlrim.graph.labels import fold_labels, gamma_modes, wave_modes
 from mlrim.lattice.crystal import Crystal

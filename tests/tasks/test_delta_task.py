@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 
 from mlrim.models.delta import DeltaModel
@@ -18,8 +19,9 @@ def test_one_crystal_can_be_learned_by_heart() -> None:
     task = DeltaTask(model)
     task.log = lambda *_, **__: None
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    factor = WarmUpCosine(0.1, 150)
     for step in range(150):
-        optimizer.param_groups[0]["lr"] = 5e-3 * WarmUpCosine(10, 150)(step)
+        optimizer.param_groups[0]["lr"] = 5e-3 * factor(step)
         optimizer.zero_grad()
         task.training_step(labelled, 0).backward()
         optimizer.step()
@@ -30,8 +32,24 @@ def test_one_crystal_can_be_learned_by_heart() -> None:
 
 
 def test_schedule_warms_up_and_ends_at_zero() -> None:
-    factor = WarmUpCosine(10, 100)
-    assert factor(0) == 0.1
-    assert factor(10) == 1.0
-    assert factor(55) == 0.5
-    assert factor(100) == 0.0
+    factor = WarmUpCosine(0.1, 100)
+    values = [factor(step) for step in range(101)]
+    assert 0 < values[0] < 0.2
+    assert values[10] == 1.0
+    assert values[55] == pytest.approx(0.5)
+    assert values[100] == 0.0
+    assert not factor.ended
+
+
+def test_schedule_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("mlrim.tasks.delta.time.monotonic", lambda: now[0])
+    factor = WarmUpCosine(0.1, 10**6, seconds=50.0)
+    values = []
+    for _ in range(60):
+        now[0] += 1
+        values.append(factor(1))
+    assert max(values) == pytest.approx(1.0, abs=1e-2)
+    assert values[48] > 0
+    assert values[49] == 0
+    assert factor.ended

@@ -34,7 +34,7 @@ def test_the_truth_has_no_loss(examples: list[Example]) -> None:
 
 def test_images_without_edges_count_in_the_error() -> None:
     example = Example(rock_salt(), np.diag([4, 4, 4]))
-    graph, labels = example.labelled()
+    labels = example.labelled().labels
     assert labels.unreached[0, 1] + labels.target.numel() == 2 * 128 * 9
 
 
