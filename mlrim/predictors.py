@@ -62,7 +62,10 @@ class ForceConstantPrediction:
 class Predictor(Protocol):
     """Predicts the force constants of crystals."""
 
-    description: str
+    @property
+    def description(self) -> str:
+        """The model in words."""
+        ...
 
     def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
         """The force constants of one crystal."""

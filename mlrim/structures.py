@@ -18,6 +18,7 @@ from scipy.linalg import sqrtm
 
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.detection import symmetry_dataset
 from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
 
 if TYPE_CHECKING:
@@ -81,11 +82,8 @@ def primitive_crystal(crystal: Crystal, symprec: float = POSITION_TOLERANCE) -> 
     Raises:
         UserError: spglib finds no symmetry.
     """
-    import spglib
-
     notes = []
-    cell = (crystal.lattice, crystal.fractional, _kinds(crystal))
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    dataset = symmetry_dataset(crystal, symprec)
     if dataset is None:
         raise UserError("spglib cannot find the symmetry of the structure: do atoms overlap?")
     _, kept = np.unique(dataset.mapping_to_primitive, return_index=True)
@@ -98,18 +96,13 @@ def primitive_crystal(crystal: Crystal, symprec: float = POSITION_TOLERANCE) -> 
     symmetric = symmetrized_crystal(crystal, symprec)
     moved = float(np.abs(symmetric.positions - crystal.positions).max())
     if moved > 1e-9:
-        notes.append(
-            f"moved atoms and lattice by up to {moved:.1e} Å onto the symmetry found within {symprec:g} Å"
-        )
+        notes.append(f"moved atoms and lattice by up to {moved:.1e} Å onto the symmetry found within {symprec:g} Å")
     return symmetric, notes
 
 
 def symmetrized_crystal(crystal: Crystal, symprec: float = POSITION_TOLERANCE) -> Crystal:
     """The crystal with lattice metric and positions averaged over its space group (orientation kept)."""
-    import spglib
-
-    cell = (crystal.lattice, crystal.fractional, _kinds(crystal))
-    dataset = spglib.get_symmetry_dataset(cell, symprec=symprec)
+    dataset = symmetry_dataset(crystal, symprec)
     if dataset is None:
         return crystal
     metric = crystal.lattice @ crystal.lattice.T
@@ -175,13 +168,9 @@ def _read_phonopy_yaml(path: Path) -> "Atoms":
             content = PhonopyYaml().read(stream)
         cell = next(c for c in (content.primitive, content.unitcell, content.supercell) if c is not None)
     except StopIteration as error:
-        raise UserError(
-            f"'{path}' holds no primitive_cell, unit_cell or supercell; is it a phonopy yaml?"
-        ) from error
+        raise UserError(f"'{path}' holds no primitive_cell, unit_cell or supercell; is it a phonopy yaml?") from error
     except Exception as error:
-        raise UserError(
-            f"cannot read '{path}' as a phonopy yaml file ({type(error).__name__}: {error})"
-        ) from error
+        raise UserError(f"cannot read '{path}' as a phonopy yaml file ({type(error).__name__}: {error})") from error
     return Atoms(
         numbers=cell.numbers,
         cell=cell.cell,
@@ -217,9 +206,7 @@ def _check_periodic(atoms: "Atoms", path: Path) -> None:
             "phonons need a cell that repeats along three vectors"
         )
     if volume < 1e-3 * lengths.prod():
-        raise UserError(
-            f"'{path}': the three lattice vectors lie (almost) in one plane, volume {volume:.2g} Å³"
-        )
+        raise UserError(f"'{path}': the three lattice vectors lie (almost) in one plane, volume {volume:.2g} Å³")
     gaps = vacuum_thickness(Crystal(atoms.cell.array, atoms.positions, atoms.numbers, np.ones(len(atoms))))
     if np.all(gaps > VACUUM):
         raise UserError(
@@ -249,15 +236,11 @@ def _check_occupancies(atoms: "Atoms", path: Path) -> None:
 
 
 def _check_distances(crystal: Crystal, path: Path) -> None:
-    pairs = neighbour_pairs(
-        crystal, 2 * SHORTEST_DISTANCE * float(covalent_radii[crystal.numbers].max()) + 0.05
-    )
+    pairs = neighbour_pairs(crystal, 2 * SHORTEST_DISTANCE * float(covalent_radii[crystal.numbers].max()) + 0.05)
     if len(pairs.i) == 0:
         return
     lengths = np.linalg.norm(pair_vectors(crystal, pairs), axis=1)
-    allowed = SHORTEST_DISTANCE * (
-        covalent_radii[crystal.numbers[pairs.i]] + covalent_radii[crystal.numbers[pairs.j]]
-    )
+    allowed = SHORTEST_DISTANCE * (covalent_radii[crystal.numbers[pairs.i]] + covalent_radii[crystal.numbers[pairs.j]])
     if np.any(lengths < allowed):
         worst = int(np.argmin(lengths / allowed))
         i, j = int(pairs.i[worst]), int(pairs.j[worst])
@@ -286,9 +269,3 @@ def _vacuum_warnings(crystal: Crystal, path: Path) -> list[str]:
         "of the isolated layer or chain"
     )
     return [message]
-
-
-def _kinds(crystal: Crystal) -> Int[ndarray, "atoms"]:
-    """One integer for every element and isotope: atoms of different mass are not equivalent."""
-    keys = np.column_stack([crystal.numbers, np.round(crystal.masses, 4)])
-    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1) + 1

@@ -59,8 +59,8 @@ def evaluate_records(
         workers: processes; 0 works in this one.
     """
     if workers == 0:
-        evaluator = Evaluator.open(data, models, level)
-        yield from map(evaluator, names)
+        evaluate = Evaluator.open(data, models, level).evaluate
+        yield from map(evaluate, names)
         return
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
@@ -86,7 +86,7 @@ class Evaluator(NamedTuple):
         predictors = {model: loaded[model.removesuffix(OWN)] for model in models}
         return cls(RecordStore(data), predictors, level)
 
-    def __call__(self, name: str) -> Outcome:
+    def evaluate(self, name: str) -> Outcome:
         """All models on one record."""
         record = self.store[name]
         reference = reference_dynamics(record, self.level)
@@ -162,7 +162,7 @@ def _start_worker(data: str, models: Sequence[str], level: str) -> None:
 def _evaluate_in_worker(name: str) -> Outcome:
     if _evaluator is None:
         raise RuntimeError("the worker was not started")
-    return _evaluator(name)
+    return _evaluator.evaluate(name)
 
 
 def _single_thread() -> None:

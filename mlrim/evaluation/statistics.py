@@ -1,7 +1,7 @@
 """Summaries of a metric over compounds: mean, median, trimmed mean, bootstrap intervals, imaginary-mode scores."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -12,11 +12,14 @@ TRIM = 0.1
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
+Row = Mapping[str, Any]
+"""One compound and model: what it is, and its metrics."""
+
 
 class Statistics(NamedTuple):
     """A metric over a set of compounds."""
 
-    count: int
+    compounds: int
     mean: float
     mean_low: float
     """Lower end of the bootstrap interval of the mean."""
@@ -30,7 +33,7 @@ class Statistics(NamedTuple):
 class StabilityScores(NamedTuple):
     """How well unstable compounds are told from stable ones."""
 
-    count: int
+    compounds: int
     unstable: int
     """Compounds with imaginary modes in the reference."""
     precision: float
@@ -79,9 +82,9 @@ def stability_scores(reference: Sequence[float], predicted: Sequence[float]) -> 
     return StabilityScores(len(truth), int(truth.sum()), float(precision), float(recall), float(f1))
 
 
-def grouped(rows: Sequence[Mapping[str, object]], key: str) -> dict[str, list[Mapping[str, object]]]:
+def grouped(rows: Sequence[Row], key: str) -> dict[str, list[Row]]:
     """Rows by the value of a column, largest group first."""
-    groups: dict[str, list[Mapping[str, object]]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(str(row[key]), []).append(row)
     return dict(sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlrim.evaluation.compare import Failure
 from mlrim.evaluation.metrics import FLAGS, UNITS
-from mlrim.evaluation.statistics import grouped, stability_scores, statistics
+from mlrim.evaluation.statistics import Row, StabilityScores, grouped, stability_scores, statistics
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 DESCRIPTION = ("model", "id", "formula", "space_group", "crystal_system", "anion", "n_atoms")
 BENCHMARK_IDS = ("mp-1265", "mp-22862", "mp-2741", "mp-2133", "mp-2657", "mp-1143", "mp-5020", "mp-5986")
 """MgO, NaCl, CaF2, ZnO wurtzite, TiO2 rutile, Al2O3, BaTiO3 R3m and P4mm in the phonon database."""
-
-Row = Mapping[str, Any]
 
 
 def write_evaluation(
@@ -60,7 +58,7 @@ def summarise(rows: Sequence[Row]) -> list[dict[str, Any]]:
                     )
             scores = scores_of(members)
             summary.append(
-                {"model": model, "group": group, "metric": "imaginary_f1", "unit": "1", "count": scores.count}
+                {"model": model, "group": group, "metric": "imaginary_f1", "unit": "1", "compounds": scores.compounds}
                 | {"mean": scores.f1}
             )
     return summary
@@ -74,7 +72,7 @@ def overall(rows: Sequence[Row]) -> dict[str, dict[str, dict[str, float]]]:
     }
 
 
-def scores_of(rows: Sequence[Row]) -> Any:
+def scores_of(rows: Sequence[Row]) -> StabilityScores:
     """How well a model tells unstable compounds from stable ones."""
     return stability_scores(*([row[flag] for row in rows] for flag in FLAGS))
 
@@ -99,7 +97,7 @@ def overview_table(content: Mapping[str, Any]) -> "Table":
         table.add_row(f"{metric} ({unit})", *cells)
     scores = [content["stability"][model] for model in models]
     table.add_row(
-        "imaginary_f1", *[f"{one['f1']:.2f} ({one['unstable']} of {one['count']} unstable)" for one in scores]
+        "imaginary_f1", *[f"{one['f1']:.2f} ({one['unstable']} of {one['compounds']} unstable)" for one in scores]
     )
     return table
 
@@ -133,7 +131,7 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def _cell(values: Mapping[str, float]) -> str:
-    if not values["count"]:
+    if not values["compounds"]:
         return "–"
     return (
         f"{values['mean']:.3g} [{values['mean_low']:.3g}, {values['mean_high']:.3g}] / "

@@ -28,7 +28,7 @@ def write_phonopy_files(prediction: Prediction, folder: Path) -> None:
     from phonopy.file_IO import write_BORN, write_FORCE_CONSTANTS, write_force_constants_to_hdf5
 
     phonon = to_phonopy(prediction.dynamics, prediction.supercell)
-    force_constants, p2s_map = phonon.force_constants, phonon.primitive.p2s_map
+    force_constants, p2s_map = np.asarray(phonon.force_constants), phonon.primitive.p2s_map
     if force_constants.size > TEXT_LIMIT:
         path = folder / "force_constants.hdf5"
         write_force_constants_to_hdf5(
@@ -47,7 +47,8 @@ def to_phonopy(dynamics: LatticeDynamics, supercell: Supercell) -> "Phonopy":
     """The lattice dynamics as a `Phonopy` with compact force constants and its Gonze–Lee correction."""
     from phonopy import Phonopy
 
-    phonon = Phonopy(dynamics.crystal.to_phonopy(), supercell.matrix, primitive_matrix="P", is_symmetry=False, log_level=0)
+    cell = dynamics.crystal.to_phonopy()
+    phonon = Phonopy(cell, supercell.matrix, primitive_matrix="P", is_symmetry=False, log_level=0)
     phonon.force_constants = phonopy_force_constants(dynamics.folded(supercell), supercell, phonon)
     if dynamics.dipole is not None:
         phonon.nac_params = {

@@ -119,10 +119,10 @@ def gamma_table(prediction: Prediction) -> "Table":
         table.add_row(*row, mode.irrep.symbol, label, mode.activity)
     for label, modes in prediction.gamma.directional.items():
         table.add_section()
-        for mode in modes:
-            if mode.polarization == "LO":
-                row = (f"{mode.frequency_thz:.3f}", f"{mode.frequency_cm1:.1f}", "1", mode.symbol)
-                table.add_row(*row, "optical LO", f"q → 0 along {label}")
+        for polar in modes:
+            if polar.polarization == "LO":
+                row = (f"{polar.frequency_thz:.3f}", f"{polar.frequency_cm1:.1f}", "1")
+                table.add_row(*row, polar.symbol, "optical LO", f"q → 0 along {label}")
     return table
 
 

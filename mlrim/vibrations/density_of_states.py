@@ -66,9 +66,7 @@ def mesh_modes(dynamics: LatticeDynamics, mesh: tuple[int, int, int], batch: int
         atoms = atoms.sum(axis=2)
         shares.append(np.stack([atoms[:, symbols == element].sum(axis=1) for element in elements]))
     joined = np.concatenate(shares, axis=1)
-    return MeshModes(
-        mesh, qpoints, weights, np.concatenate(frequencies), dict(zip(elements, joined, strict=True))
-    )
+    return MeshModes(mesh, qpoints, weights, np.concatenate(frequencies), dict(zip(elements, joined, strict=True)))
 
 
 def density_of_states(
@@ -90,9 +88,7 @@ def density_of_states(
         element: _broadened(modes.frequencies, weights * share, grid, broadening)
         for element, share in modes.element_weights.items()
     }
-    return DensityOfStates(
-        grid, _broadened(modes.frequencies, weights, grid, broadening), projected, broadening
-    )
+    return DensityOfStates(grid, _broadened(modes.frequencies, weights, grid, broadening), projected, broadening)
 
 
 def _broadened(

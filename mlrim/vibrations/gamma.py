@@ -127,9 +127,7 @@ def gamma_modes(dynamics: LatticeDynamics, symprec: float = SYMPREC) -> GammaMod
     symmetric = action.symmetrize((matrix + matrix.T) / 2)
     modes = _mark_acoustic(_modes_by_irrep(symmetric, action), dynamics.crystal)
     directions = main_directions(action) if dynamics.dipole is not None else {}
-    directional = {
-        label: directional_modes(dynamics, direction, modes) for label, direction in directions.items()
-    }
+    directional = {label: directional_modes(dynamics, direction, modes) for label, direction in directions.items()}
     return GammaModes(action, modes, directions, directional, float(np.abs(matrix - symmetric).max()))
 
 
@@ -174,9 +172,7 @@ def translation_overlaps(
     return np.sum(np.abs(translations.T @ eigenvectors) ** 2, axis=0)
 
 
-def _longitudinal_charges(
-    dynamics: LatticeDynamics, direction: Float[ndarray, "3"]
-) -> Float[ndarray, "components"]:
+def _longitudinal_charges(dynamics: LatticeDynamics, direction: Float[ndarray, "3"]) -> Float[ndarray, "components"]:
     """Dipole along a direction per unit of every mass-weighted displacement, e/√amu."""
     if dynamics.dipole is None:
         return np.zeros(3 * dynamics.crystal.n_atoms)
@@ -184,9 +180,7 @@ def _longitudinal_charges(
     return (charges / np.sqrt(dynamics.crystal.masses)[:, None]).reshape(-1)
 
 
-def _modes_by_irrep(
-    matrix: Float[ndarray, "components components"], action: PointGroupAction
-) -> list[GammaMode]:
+def _modes_by_irrep(matrix: Float[ndarray, "components components"], action: PointGroupAction) -> list[GammaMode]:
     modes = []
     for irrep in action.irreps:
         basis = action.isotypic_basis(irrep)

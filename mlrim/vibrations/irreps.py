@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import spglib
 from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.lattice.crystal import Crystal
-from mlrim.lattice.symmetry import SYMPREC, space_group
+from mlrim.lattice.detection import SYMPREC, symmetry_dataset
+from mlrim.lattice.symmetry import space_group
 from mlrim.vibrations.mulliken import PointGroupGeometry, mulliken_symbol
 
 
@@ -83,18 +83,14 @@ class PointGroupAction:
         n_atoms = self.permutations.shape[1]
         projector = np.zeros((n_atoms, 3, n_atoms, 3))
         columns = np.arange(n_atoms)
-        for character, rotation, permutation in zip(
-            irrep.characters, self.rotations, self.permutations, strict=True
-        ):
+        for character, rotation, permutation in zip(irrep.characters, self.rotations, self.permutations, strict=True):
             projector[permutation, :, columns, :] += character * rotation
         norm = np.mean(irrep.characters**2)
         projector = projector.reshape(3 * n_atoms, 3 * n_atoms) * irrep.dimension / norm / len(self.rotations)
         values, vectors = np.linalg.eigh((projector + projector.T) / 2)
         return vectors[:, values > 0.5]
 
-    def symmetrize(
-        self, matrix: Float[ndarray, "components components"]
-    ) -> Float[ndarray, "components components"]:
+    def symmetrize(self, matrix: Float[ndarray, "components components"]) -> Float[ndarray, "components components"]:
         """The average of a Γ dynamical matrix over the point group."""
         n_atoms = self.permutations.shape[1]
         blocks = matrix.reshape(n_atoms, 3, n_atoms, 3)
@@ -112,15 +108,11 @@ def point_group_action(crystal: Crystal, symprec: float = SYMPREC) -> PointGroup
         symprec: distance (Å) within which atoms must coincide.
     """
     group = space_group(crystal, symprec)
-    dataset = spglib.get_symmetry_dataset(
-        (crystal.lattice, crystal.fractional, crystal.numbers), symprec=symprec
-    )
+    dataset = symmetry_dataset(crystal, symprec)
     _, first = np.unique(group.rotations.reshape(-1, 9), axis=0, return_index=True)
     first = np.sort(first)  # a cell that is not primitive lists every rotation several times
     axes = np.linalg.inv(dataset.transformation_matrix).T @ crystal.lattice
-    return PointGroupAction(
-        group.point_group, _orthogonal(group.cartesian[first]), group.permutations[first], axes
-    )
+    return PointGroupAction(group.point_group, _orthogonal(group.cartesian[first]), group.permutations[first], axes)
 
 
 def irreducible_characters(rotations: Float[ndarray, "operations 3 3"]) -> list[Float[ndarray, "operations"]]:

@@ -78,9 +78,7 @@ def mulliken_symbol(characters: Float[ndarray, "operations"], geometry: PointGro
     return letter + subscript + _parity(characters, geometry)
 
 
-def _cubic(
-    characters: Float[ndarray, "operations"], dimension: int, geometry: PointGroupGeometry
-) -> tuple[str, str]:
+def _cubic(characters: Float[ndarray, "operations"], dimension: int, geometry: PointGroupGeometry) -> tuple[str, str]:
     fourfold = geometry.find(4, proper=geometry.symbol != "-43m")
     letter = {1: "A", 2: "E", 3: "T"}[dimension]
     if dimension == 2 or fourfold is None:
@@ -91,7 +89,7 @@ def _cubic(
 def _orthorhombic(characters: Float[ndarray, "operations"], geometry: PointGroupGeometry) -> tuple[str, str]:
     if geometry.symbol == "mm2":
         return _mm2(characters, geometry)
-    even = [characters[geometry.find(2, along=axis)] > 0 for axis in geometry.axes]  # type: ignore[index]
+    even = [bool(characters[geometry.find(2, along=axis)] > 0) for axis in geometry.axes]  # type: ignore[index]
     return ("A", "") if all(even) else ("B", str(3 - even.index(True)))
 
 

@@ -61,9 +61,7 @@ def thermal_properties(
     counted = frequencies > SMALLEST_FREQUENCY
     imaginary = frequencies < -SMALLEST_FREQUENCY
     share = np.broadcast_to(weights[:, None], frequencies.shape)
-    columns = np.array(
-        [_one_temperature(frequencies[counted], share[counted], value) for value in temperatures]
-    )
+    columns = np.array([_one_temperature(frequencies[counted], share[counted], value) for value in temperatures])
     free_energy, energy, entropy, heat_capacity = columns.reshape(-1, 4).T
     return ThermalProperties(
         temperatures,

@@ -107,5 +107,5 @@ def test_stability_scores_of_a_known_table():
     assert scores.precision == pytest.approx(2 / 3)
     assert scores.recall == pytest.approx(2 / 3)
     assert scores.f1 == pytest.approx(2 / 3)
-    assert (scores.count, scores.unstable) == (5, 3)
+    assert (scores.compounds, scores.unstable) == (5, 3)
     assert np.isnan(stability_scores([0, 0], [0, 0]).f1)
