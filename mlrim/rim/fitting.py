@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Float, Inexact, Int
 from numpy import ndarray
 from scipy.optimize import least_squares, linear_sum_assignment, minimize, nnls
 from scipy.sparse import csr_array
@@ -82,7 +82,7 @@ def fit_rigid_ion(
 def fit_rigid_ion_to_gamma(
     crystal: Crystal,
     frequencies: Float[ndarray, "modes"],
-    eigenvectors: Complex[ndarray, "components modes"],
+    eigenvectors: Inexact[ndarray, "components modes"],
     *,
     born_charges: Float[ndarray, "atoms 3 3"] | None = None,
     dielectric: Float[ndarray, "3 3"] | None = None,
@@ -112,7 +112,7 @@ def fit_rigid_ion_to_gamma(
 
 
 def assign_modes(
-    model: Complex[ndarray, "components modes"], given: Complex[ndarray, "components modes"]
+    model: Inexact[ndarray, "components modes"], given: Inexact[ndarray, "components modes"]
 ) -> Int[ndarray, "modes"]:
     """For every given mode the model mode that it overlaps with, one to one, with the largest total overlap."""
     overlap = np.abs(given.conj().T @ model) ** 2
@@ -291,7 +291,7 @@ def _overlap_residuals(
     constant: Float[ndarray, "components components"],
     coulomb: Float[ndarray, "components components"] | None,
     frequencies: Float[ndarray, "modes"],
-    eigenvectors: Complex[ndarray, "components modes"],
+    eigenvectors: Inexact[ndarray, "components modes"],
 ) -> Callable[[Float[ndarray, "parameters"]], Float[ndarray, "modes"]]:
     def residuals(logarithms: Float[ndarray, "parameters"]) -> Float[ndarray, "modes"]:
         columns = [basis.matrix(column) for column in basis.columns(_softness(logarithms[-2:]))]

@@ -76,8 +76,8 @@ def _polarisabilities(crystal: Crystal, charges: Float[ndarray, "atoms"]) -> Flo
     table = np.array([POLARISABILITY.get(int(n), 2.5 * covalent_radii[n] ** 3) for n in crystal.numbers])
     alpha = np.where(charges < 0, table, 0.0)
     alpha = _limited(alpha, CLOSEST_ANION * _nearest_anion(crystal, charges) ** 3)
-    density = 4 * np.pi / 3 * alpha.sum() / crystal.volume
-    return alpha * (_limited(np.array(density), np.array(DENSEST)) / density if density > 0 else 1.0)
+    density = 4 * np.pi / 3 * alpha.sum(keepdims=True) / crystal.volume
+    return alpha / (1 + (density / DENSEST) ** 4) ** 0.25
 
 
 def _nearest_anion(crystal: Crystal, charges: Float[ndarray, "atoms"]) -> Float[ndarray, "atoms"]:
