@@ -14,7 +14,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,7 +24,7 @@ from datamodules.importers import IMPORTERS, ImportOptions, Input
 from datamodules.options import run_command
 from datamodules.reading import Task, read_input
 from datamodules.store import Manifest, RecordStore
-from datamodules.threads import single_threaded
+from datamodules.threads import worker_pool
 from datamodules.writing import Outcome, Recipe, StoreWriter
 from mlrim.configuration.types import Above, AtLeast
 from mlrim.errors import UserError
@@ -113,10 +112,12 @@ def _recipe(options: BuildOptions) -> Recipe:
 
 
 def _require_free(options: BuildOptions) -> None:
-    if options.overwrite or not options.out.exists():
+    if not options.out.exists():
         return
-    if not (options.out / "manifest.json").is_file():
+    if not (options.out / "manifest.json").is_file() or not (options.out / "data.mdb").is_file():
         raise UserError(f"out={options.out} exists and is no data set; choose another folder or remove it")
+    if options.overwrite:
+        return
     records = len(RecordStore(options.out))
     raise UserError(
         f"out={options.out} is a finished data set of {records} records; choose another folder, or say overwrite=true"
@@ -148,36 +149,44 @@ def _read_all(inputs: list[Input], known: dict[str, str], options: BuildOptions)
     if workers <= 1:
         yield from map(read_input, tasks)
         return
-    with single_threaded():
-        yield from _read_in_processes(tasks, workers)
+    yield from _read_in_processes(tasks, workers)
 
 
 def _read_in_processes(tasks: list[Task], workers: int) -> Iterator[Outcome | None]:
     """Read with several processes; inputs in flight when one dies are read again one by one, to find the culprit."""
-    suspects: list[Task] = []
     waiting = iter(tasks)
-    while True:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    unfinished: dict[str, Task] = {}
+    broken = True
+    while broken:
+        with worker_pool(workers) as pool:
             try:
-                in_flight: dict[Future, Task] = {}
-                while True:
-                    for task in islice(waiting, workers * WAITING_PER_WORKER - len(in_flight)):
-                        in_flight[pool.submit(read_input, task)] = task
-                    if not in_flight:
-                        break
-                    for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
-                        result = future.result()
-                        del in_flight[future]
-                        yield result
+                yield from _read_with(pool, waiting, unfinished, workers * WAITING_PER_WORKER)
+                broken = False
             except BrokenProcessPool:
-                suspects = list(in_flight.values())
-            else:
-                return
-        yield from map(_read_alone, suspects)
+                pass
+        yield from map(_read_alone, list(unfinished.values()))
+        unfinished.clear()
+
+
+def _read_with(
+    pool: ProcessPoolExecutor, waiting: Iterator[Task], unfinished: dict[str, Task], at_once: int
+) -> Iterator[Outcome | None]:
+    """Outcomes of the waiting tasks; `unfinished` holds those that were taken and have no outcome yet."""
+    in_flight: dict[Future, str] = {}
+    while True:
+        for task in islice(waiting, at_once - len(in_flight)):
+            unfinished[task.input.name] = task
+            in_flight[pool.submit(read_input, task)] = task.input.name
+        if not in_flight:
+            return
+        for future in wait(in_flight, return_when=FIRST_COMPLETED).done:
+            result = future.result()
+            del unfinished[in_flight.pop(future)]
+            yield result
 
 
 def _read_alone(task: Task) -> Outcome | None:
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with worker_pool(1) as pool:
         try:
             return pool.submit(read_input, task).result()
         except BrokenProcessPool:

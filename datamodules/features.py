@@ -6,9 +6,7 @@ A build computes them too; this command is for data sets that were built without
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +19,7 @@ from rich.progress import track
 from datamodules.options import run_command
 from datamodules.records import encode_arrays
 from datamodules.store import RecordStore, close_store, features_key, write_json
-from datamodules.threads import single_threaded
+from datamodules.threads import worker_pool
 from datamodules.writing import MAP_SIZE
 from mlrim.configuration.types import AtLeast
 from mlrim.graph.descriptors import coordination_numbers, soap_descriptor
@@ -90,7 +88,7 @@ def store_features(options: FeaturesOptions) -> None:
 
 def _compute_all(store: RecordStore, workers: int | None) -> Iterator[bytes]:
     arguments = [(str(store.path), name) for name in store.ids]
-    with single_threaded(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(_encoded_features, arguments, chunksize=16)
 
 

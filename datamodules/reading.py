@@ -35,7 +35,10 @@ class Task:
 
 def read_input(task: Task) -> Outcome | None:
     """The outcome of one input; none when it is what the journal has already. Never raises for a bad input."""
-    input_hash = _hash(task.input)
+    try:
+        input_hash = _hash(task.input)
+    except OSError as error:
+        return _rejected(task, "", f"the input cannot be read ({error.strerror})")
     if input_hash == task.known_hash:
         return None
     try:
@@ -44,11 +47,14 @@ def read_input(task: Task) -> Outcome | None:
             record = IMPORTERS[task.source].read(task.input, task.options)
             features = encode_arrays(compute_features(record.crystal)) if task.features else b""
     except (RejectedInput, UserError) as error:
-        return Outcome(task.input.name, input_hash, str(error), {}, b"", b"")
+        return _rejected(task, input_hash, str(error))
     except Exception as error:  # whatever a parser stumbles over is the input's reason, not the end of the build
-        reason = f"{type(error).__name__}: {error}"
-        return Outcome(task.input.name, input_hash, reason, {}, b"", b"")
+        return _rejected(task, input_hash, f"{type(error).__name__}: {error}")
     return Outcome(task.input.name, input_hash, "", index_entry(describe(record)), encode(record), features)
+
+
+def _rejected(task: Task, input_hash: str, reason: str) -> Outcome:
+    return Outcome(task.input.name, input_hash, reason, {}, b"", b"")
 
 
 def describe(record: Record) -> IndexEntry:

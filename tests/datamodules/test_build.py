@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datamodules.build import BuildOptions, _read_alone, build
+from datamodules.build import BuildOptions, _read_in_processes, build, main
 from datamodules.features import FeaturesOptions, store_features
 from datamodules.importers import ImportOptions, Input
 from datamodules.reading import Task, read_input
@@ -155,10 +155,14 @@ def test_bad_archives_are_rejects_with_a_reason(tmp_path: Path) -> None:
     assert "truncated or damaged" in reasons["empty.tar.lzma"]
 
 
-def test_dead_worker_costs_one_input_and_not_the_build() -> None:
-    outcome = _read_alone(_DeadlyTask("phonondb", Input("deadly", None), ImportOptions(), False, ""))
-    assert outcome.input == "deadly"
-    assert outcome.reason.startswith("the process that read it died")
+def test_dead_worker_costs_one_input_and_not_the_build(archives: Path) -> None:
+    inputs = [Input(path.name, path) for path in sorted(archives.glob("*-100[0-2]-*"))]
+    tasks = [Task("phonondb", one, ImportOptions(), False, "") for one in inputs]
+    tasks.insert(1, _DeadlyTask("phonondb", Input("deadly", None), ImportOptions(), False, ""))
+    outcomes = {outcome.input: outcome for outcome in _read_in_processes(tasks, 2)}
+    assert set(outcomes) == {"deadly", *(one.name for one in inputs)}
+    assert outcomes["deadly"].reason.startswith("the process that read it died")
+    assert all(outcomes[one.name].record for one in inputs)
 
 
 class _DeadlyTask(Task):
@@ -191,6 +195,14 @@ def test_finished_data_set_is_not_overwritten_unless_asked(archives: Path, tmp_p
     assert len(RecordStore(tmp_path / "set")) == 2
 
 
+def test_folder_that_is_no_data_set_is_never_removed(archives: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/thesis.tex").write_text("years of work")
+    with pytest.raises(UserError, match="is no data set"):
+        build(options(archives, tmp_path / "precious", overwrite=True))
+    assert (tmp_path / "precious/thesis.tex").exists()
+
+
 def test_full_disk_is_one_clear_message(archives: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datamodules.writing.MAP_SIZE", 1 << 16)
     with pytest.raises(UserError, match="disk is full"):
@@ -214,19 +226,28 @@ def test_full_disk_is_one_clear_message(archives: Path, tmp_path: Path, monkeypa
         ("source=phonondb out={tmp} path=.", 1, "is no data set"),
     ],
 )
-def test_mistakes_on_the_command_line(tmp_path: Path, arguments: str, status: int, message: str) -> None:
-    result = command(*arguments.format(tmp=tmp_path).split())
-    assert result.returncode == status
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
+def test_mistakes_on_the_command_line(
+    tmp_path: Path,
+    arguments: str,
+    status: int,
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["build", *arguments.format(tmp=tmp_path).split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == status
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
     assert not (tmp_path / "x.partial").exists()
 
 
-def test_several_mistakes_are_told_together() -> None:
+def test_command_tells_several_mistakes_together_and_shows_no_traceback() -> None:
     result = command("source=phonodb", "out=x", "limit=-1", "slect=a")
     assert result.returncode == 2
     assert "3 problems" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 @pytest.mark.slow

@@ -37,15 +37,29 @@ class Formulas(Dataset):
         return float(self.store[row].crystal.masses.sum())
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-@pytest.mark.parametrize("opened_before", [True, False])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("method", "opened_before"),
+    [
+        ("fork", True),
+        ("fork", False),
+        ("spawn", True),
+        pytest.param("spawn", False, marks=SLOW),
+        pytest.param("forkserver", True, marks=SLOW),
+        pytest.param("forkserver", False, marks=SLOW),
+    ],
+)
 def test_workers_read_what_the_parent_reads(path: Path, method: str, opened_before: bool) -> None:
     store = RecordStore(path)
     expected = [float(record.crystal.masses.sum()) for record in store]
     store = RecordStore(path) if opened_before else pickle.loads(pickle.dumps(store))
     if opened_before:
         assert store[0].id == store.ids[0]
-    loader = DataLoader(Formulas(store), batch_size=2, num_workers=2, multiprocessing_context=method)
+    loader = DataLoader(
+        Formulas(store), batch_size=2, num_workers=2, multiprocessing_context=method, persistent_workers=True
+    )
     for _ in range(2):
         assert np.concatenate([batch.numpy() for batch in loader]) == pytest.approx(expected)
     assert store[1].crystal.masses.sum() == pytest.approx(expected[1])
