@@ -25,6 +25,7 @@ def write_figures(prediction: Prediction, folder: Path, formats: Sequence[str] =
         for suffix in formats:
             paths.append(folder / f"{name}.{suffix}")
             figure.savefig(paths[-1], dpi=150)
+            figure.set_layout_engine("none")  # found in the first drawing, kept for the others
     return paths
 
 
