@@ -66,6 +66,8 @@ class CrystalDataModule(LightningDataModule):
         label: level of theory to learn.
         cutoff: Å.
         selection: which records are used; those of good quality when not given.
+        train_selection: which records are trained on, where not those of `selection`: force constants of compounds
+            with imaginary modes can be learned although their frequencies are no test.
         split: split file; when not given the split is made from `split_seed`.
         split_seed: seed of the split.
         batch_size: crystals per batch, on average.
@@ -84,6 +86,7 @@ class CrystalDataModule(LightningDataModule):
         label: str = "dft",
         cutoff: Annotated[float, AtLeast(0.1)] = 6.0,
         selection: RecordFilter | None = None,
+        train_selection: RecordFilter | None = None,
         split: str | None = None,
         split_seed: Annotated[int, AtLeast(0)] = 0,
         batch_size: Annotated[int, AtLeast(1)] = 16,
@@ -98,6 +101,7 @@ class CrystalDataModule(LightningDataModule):
         self.settings = SampleSettings(baseline, label, float(cutoff), wave_vectors=wave_vectors)
         self.store = RecordStore(path)
         self.selection = selection or RecordFilter(level=label)
+        self.train_selection = train_selection or self.selection
         self.split_file, self.split_seed = split, split_seed
         self.batch_size, self.workers, self.sample_workers = batch_size, workers, sample_workers
         self.max_train, self.seed, self.quiet = max_train, seed, quiet
@@ -121,8 +125,13 @@ class CrystalDataModule(LightningDataModule):
         Raises:
             UserError: a part would be empty.
         """
-        chosen = set(self.selection.select(self.store.index).ids)
-        parts = {part: [name for name in getattr(self.split, part) if name in chosen] for part in PARTS}
+        chosen, trained = (
+            set(selection.select(self.store.index).ids) for selection in (self.selection, self.train_selection)
+        )
+        parts = {
+            part: [name for name in getattr(self.split, part) if name in (trained if part == "train" else chosen)]
+            for part in PARTS
+        }
         empty = [part for part, names in parts.items() if not names]
         if empty:
             raise UserError(
