@@ -95,7 +95,9 @@ def run_jobs(
     for index, job in enumerate(jobs, start=1):
         try:
             folder = run_job(job, predictor, settings, out, figures, console)
-            console.print(f"{_counter(index, jobs)}[green]wrote[/green] {folder}", highlight=False)
+            console.print(f"{_counter(index, jobs)}[green]wrote[/green] {folder}", highlight=False, soft_wrap=True)
+            for figure in sorted(folder.glob("*.svg")):
+                console.print(f"figure: {figure}", highlight=False, soft_wrap=True)
         except UserError as error:
             failures.append(Failure(job.label, str(error)))
         except OSError as error:

@@ -32,8 +32,8 @@ class EvaluateOptions:
 
 
 def model_names(options: EvaluateOptions) -> list[str]:
-    """The models as a list without repetitions."""
-    models = [options.ckpt] if isinstance(options.ckpt, str) else list(options.ckpt)
+    """The models as a list without repetitions; `a,b` means `[a,b]`."""
+    models = options.ckpt.split(",") if isinstance(options.ckpt, str) else list(options.ckpt)
     if not models:
         raise UserError("ckpt=[] names no model to evaluate")
     return list(dict.fromkeys(models))

@@ -11,18 +11,6 @@ from mlrim.report.prediction import Prediction
 from mlrim.report.summary import write_summary
 from mlrim.report.tables import write_tables
 
-CONTENTS = {
-    "summary.json": "everything, with units",
-    "modes.csv": "Γ modes: frequency, degeneracy, irrep, activity",
-    "lo_to.csv": "LO and TO modes along the main directions",
-    "bands.csv, band.yaml": "dispersion along the standard path",
-    "dos.csv": "density of states, total and by element",
-    "thermal.csv": "free energy, energy, entropy, heat capacity",
-    "dispersion, thermal": "figures",
-    "phonopy_params.yaml, FORCE_CONSTANTS, BORN": "for phonopy-load",
-}
-"""What the folder holds, for the list at the end of a run."""
-
 
 def write_prediction(prediction: Prediction, out: Path, figures: Sequence[str] = ("svg", "png")) -> Path:
     """Write the folder `out`/name with all files of a prediction; an older one is replaced.
