@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.detection import symmetry_dataset
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -30,6 +31,9 @@ HARDNESS = 0.75
 
 INERT_ELECTRONEGATIVITY = 2.5
 """For elements that Pauling's scale leaves out."""
+
+SITE_SYMPREC = 1e-3
+"""Å: sites that are equivalent to this tolerance share their charge."""
 
 METALLIC_POLARITY = 1.2
 """Metals among themselves are neutral below this difference of electronegativity (CsAu, with 1.75, is a salt)."""
@@ -200,9 +204,7 @@ class _PrimitiveSites:
 
 
 def _primitive_sites(crystal: Crystal) -> _PrimitiveSites:
-    import spglib
-
-    dataset = spglib.get_symmetry_dataset((crystal.lattice, crystal.fractional, crystal.numbers), symprec=1e-3)
+    dataset = symmetry_dataset(crystal, SITE_SYMPREC)
     if dataset is None:
         atoms = np.arange(crystal.n_atoms)
         return _PrimitiveSites(crystal, atoms, atoms)

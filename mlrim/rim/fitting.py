@@ -107,7 +107,7 @@ def fit_rigid_ion_to_gamma(
     residuals = _overlap_residuals(basis, constant, coulomb, frequencies, eigenvectors)
     fit = least_squares(residuals, start, bounds=_search_bounds(start), max_nfev=60)
     parameters, softness = np.exp(fit.x[:-2]), _softness(fit.x[-2:])
-    residual = float(np.linalg.norm(fit.fun) / max(np.linalg.norm(frequencies), 1e-12))
+    residual = float(np.linalg.norm(fit.fun)) / max(float(np.linalg.norm(frequencies)), 1e-12)
     return basis.result(parameters, softness, fitted_charge, residual)
 
 

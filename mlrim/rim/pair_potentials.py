@@ -37,8 +37,10 @@ class RadialPotential(Protocol):
 class PairInteraction(Protocol):
     """Radial potentials between the atoms of one crystal."""
 
-    cutoff: float
-    """Distance (Å) beyond which nothing acts."""
+    @property
+    def cutoff(self) -> float:
+        """Distance (Å) beyond which nothing acts."""
+        ...
 
     def derivatives(
         self, i: Int[ndarray, "pairs"], j: Int[ndarray, "pairs"], distance: Float[ndarray, "pairs"]

@@ -43,7 +43,9 @@ class RigidIonModel:
         """Energy (eV per cell), forces (eV/Å) and stress (1/V) ∂E/∂strain (eV/Å³)."""
         coulomb = point_charge_energy_forces(self.crystal, self.charges)
         pairs = pair_energy_forces_stress(self.crystal, self.short_range)
-        return EnergyForcesStress(*(a + b for a, b in zip(coulomb, pairs, strict=True)))
+        return EnergyForcesStress(
+            coulomb.energy + pairs.energy, coulomb.forces + pairs.forces, coulomb.stress + pairs.stress
+        )
 
     def short_range_force_constants(self) -> PairForceConstants:
         """Force constants of pair potentials and springs, on-site blocks by the acoustic sum rule, eV/Å²."""
@@ -90,7 +92,8 @@ def rigid_ion_model(
         values = formal_charges(crystal).charges
     else:
         raise UserError(f"charges={charges!r} is unknown; use 'scaled', 'formal' or a table such as {{Mg: 2, O: -2}}")
-    return RigidIonModel(crystal, values, *transferable_short_range(crystal, values))
+    short_range, springs = transferable_short_range(crystal, values)
+    return RigidIonModel(crystal, values, short_range, springs)
 
 
 def pair_energy_forces_stress(crystal: Crystal, interaction: PairInteraction) -> EnergyForcesStress:
