@@ -10,16 +10,17 @@ from rich.console import Console
 from rich.tree import Tree
 
 from mlrim.callbacks.model_header import ModelHeader
+from mlrim.callbacks.progress import silence_small_talk
 from mlrim.callbacks.run_provenance import RunProvenance
 from mlrim.checkpoint import read_checkpoint
 from mlrim.configuration import entry_point
 from mlrim.configuration.training import TrainConfig, training_checks
-from mlrim.errors import UserError
 
 
 @entry_point("train", TrainConfig, checks=[training_checks])
 def main(config: DictConfig) -> float | None:
     """Compose → seed → data, model, task → callbacks, loggers, trainer → fit → test → the monitored metric."""
+    silence_small_talk()
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     seed_everything(config.seed, workers=True, verbose=False)
@@ -34,9 +35,10 @@ def main(config: DictConfig) -> float | None:
 
     if not config.quiet and trainer.is_global_zero:
         show_outputs(config, task)
-    trainer.fit(task, datamodule=datamodule, ckpt_path=config.resume, weights_only=True)
-    if trainer.interrupted:
-        raise UserError(f"Training was interrupted. Continue it with resume={config.paths.run}/checkpoints/last.ckpt")
+    try:
+        trainer.fit(task, datamodule=datamodule, ckpt_path=config.resume, weights_only=True)
+    except SystemExit as ended:  # how Lightning answers Ctrl-C
+        raise KeyboardInterrupt(f"Continue with resume={config.paths.run}/checkpoints/last.ckpt") from ended
     metric = monitored(trainer, config.monitor.metric)
     if config.test:
         trainer.test(task, datamodule=datamodule, ckpt_path="best", weights_only=True, verbose=not config.quiet)
@@ -66,10 +68,10 @@ def show_outputs(config: DictConfig, task: LightningModule) -> None:
     """Say what is trained and what each file of the run folder will be."""
     parameters = sum(parameter.numel() for parameter in task.parameters() if parameter.requires_grad)
     tree = Tree(f"[bold]{config.paths.run}[/]  {config.name}: {parameters:,} parameters")
-    tree.add("checkpoints/best.ckpt, last.ckpt  the model to predict with, and the state to resume from")
-    tree.add("metrics/metrics.csv              every metric of every epoch")
-    tree.add("figures/                         learning curves, predictions against labels")
-    tree.add("provenance.json, .hydra/         command, versions, commit, seed, data hash; the configuration")
+    tree.add("checkpoints/  best.ckpt to predict with, last.ckpt to resume from")
+    tree.add("metrics/      every metric of every epoch")
+    tree.add("figures/      learning curves, predictions against labels")
+    tree.add("provenance.json, .hydra/  what is needed to repeat the run")
     Console().print(tree, highlight=False, soft_wrap=True)
 
 

@@ -1,6 +1,8 @@
 """`python train.py -m sweep=NAME` runs the study sweeps/NAME.yaml; without `sweep=`, -m is Hydra's own grid."""
 
+import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +51,10 @@ class StudySweeper(BasicSweeper):
 
     def run_named_study(self, name: str, arguments: Sequence[str]) -> float | None:
         """Run the study to its end and return the best value."""
-        from dataclasses import replace
-
         from mlrim.sweeping.run_study import completed, print_results, run_study
         from mlrim.sweeping.study import read_study
 
+        logging.getLogger("hydra").setLevel(logging.WARNING)  # run_study announces the trials
         study = read_study(name)
         study = replace(study, folder=str(self.study_folder(name)), trials=self.trials or study.trials)
 

@@ -1,5 +1,7 @@
-"""A rich progress bar that can be silenced."""
+"""What a training run shows: a rich progress bar that can be silenced, and none of the libraries' small talk."""
 
+import logging
+import warnings
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
@@ -28,3 +30,18 @@ class TrainingProgress(RichProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         return dict(metrics)
+
+
+def silence_small_talk() -> None:
+    """Keep Lightning's announcements and other libraries' notices to themselves off the screen."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (
+        ".*treespec, LeafSpec.*",
+        ".*does not have many workers.*",
+        ".*Sparse CSR tensor support is in beta.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*Experiment logs directory .* exists and is not empty.*",
+        ".*find_unused_parameters=True was specified.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)

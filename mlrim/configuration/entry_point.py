@@ -80,6 +80,10 @@ def validate(
                 config = compose(config_name, overrides=good, return_hydra_config=True)
             except (HydraException, OmegaConfBaseException):
                 return problems
+    with open_dict(config):
+        config.hydra.mode = RunMode.MULTIRUN if multirun else RunMode.RUN
+        config.hydra.runtime.output_dir = "outputs"  # Hydra makes the folder later
+    HydraConfig.instance().set_config(config)
     choices = dict(config.hydra.runtime.choices)
     problems += unresolved(config) or configuration_problems(plain(config), schema, checks)
     return with_sources(problems, directory, config_name, choices, overrides)
@@ -95,9 +99,6 @@ def without_sweep(override: str) -> str:
 
 def unresolved(config: DictConfig) -> list[Problem]:
     """Problems of interpolations such as ${cutof} that point nowhere."""
-    with open_dict(config):
-        config.hydra.runtime.output_dir = "outputs"  # Hydra makes the folder later
-    HydraConfig.instance().set_config(config)
     problems: dict[str, Problem] = {}
     for key in own_keys(config):
         try:
@@ -166,8 +167,8 @@ def speaking_plainly(action: Callable[[], Any]) -> Any:
             raise
         where = f" {error.filename}" if error.filename else ""
         stop(f"Cannot write{where}: {error.strerror}. Free some space or choose another output folder.", BAD_INPUT)
-    except KeyboardInterrupt:
-        stop("Interrupted.", INTERRUPTED)
+    except KeyboardInterrupt as interruption:
+        stop(f"Interrupted. {interruption}".strip(), INTERRUPTED)
 
 
 def stop(message: str, status: int) -> None:

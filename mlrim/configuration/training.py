@@ -1,11 +1,13 @@
 """What train.py may be told: the keys of configs/train.yaml, their types, and combinations that cannot work."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from mlrim.configuration.problems import Problem
 from mlrim.configuration.schema import Component, Components
@@ -104,13 +106,22 @@ def resume_problems(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def sweep_problems(config: dict[str, Any]) -> Iterator[Problem]:
-    """Studies that do not exist, or that would start one job per rank instead of one per trial."""
+    """Studies that do not exist, whose trials cannot be composed, or that would start one job per rank."""
     if config["sweep"] is None:
         return
-    from mlrim.sweeping.study import study_problems
+    from mlrim.configuration.entry_point import validate
+    from mlrim.sweeping.study import as_overrides, read_study, simplest_values, study_problems
 
-    yield from study_problems(config["sweep"])
-    if str(config["trainer"].get("strategy", "auto")).startswith(("ddp", "fsdp", "deepspeed")):
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        yield Problem("sweep", "a study needs the flag -m.", f"python train.py -m sweep={config['sweep']}")
+    found = list(study_problems(config["sweep"]))
+    yield from found
+    if not found:
+        study = read_study(config["sweep"])
+        trial = [*study.overrides, *as_overrides(simplest_values(study))]
+        for problem in validate("train", trial, TrainConfig, [training_checks]):
+            yield replace(problem, source=f"sweeps/{config['sweep']}.yaml")
+    if str(config["trainer"].get("strategy", "auto")).startswith(("ddp", "fsdp", "deepspeed", "{")):
         yield Problem("trainer.strategy", "a trial of a study runs in one process.", "trainer=cpu, trainer=gpu")
 
 

@@ -54,7 +54,9 @@ def run_next(running: optuna.Study, study: Study, folder: Path, run_trial: RunTr
             running.sampler = build_sampler(study, len(running.get_trials(deepcopy=False)))
             trial = running.ask()
             locks.enter_context(held(folder_of(folder, trial.number)))
-        overrides = [*study.overrides, *as_overrides(suggest(trial, study))]
+        values = as_overrides(suggest(trial, study))
+        Console().print(f"[bold]trial {trial.number}[/]  {'  '.join(values)}", highlight=False, soft_wrap=True)
+        overrides = [*study.overrides, *values]
         try:
             value = float(run_trial(trial.number, folder_of(folder, trial.number), overrides))
         except optuna.TrialPruned:
