@@ -5,6 +5,7 @@
 A build computes them too; this command is for data sets that were built without, or with older descriptors.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from datamodules.options import run_command
 from datamodules.records import encode_arrays
 from datamodules.store import RecordStore, close_store, features_key, write_json
 from datamodules.threads import worker_pool
-from datamodules.writing import MAP_SIZE
+from datamodules.writing import MAP_SIZE, hashed_line
 from mlrim.configuration.types import AtLeast
 from mlrim.graph.descriptors import coordination_numbers, soap_descriptor
 from mlrim.lattice.crystal import Crystal
@@ -75,6 +76,7 @@ def store_features(options: FeaturesOptions) -> None:
     close_store(store.path)
     computed = track(_compute_all(store, options.workers), "features", total=len(ids), disable=options.quiet)
     features = dict(zip(ids, computed, strict=True))
+    digest = hashlib.sha256(b"".join(hashed_line(name, features[name]) for name in ids)).hexdigest()
     close_store(store.path)
     with (
         lmdb.open(str(store.path), map_size=MAP_SIZE, readahead=False, lock=False) as environment,
@@ -82,7 +84,7 @@ def store_features(options: FeaturesOptions) -> None:
     ):
         for name in ids:
             transaction.put(features_key(name), features[name])
-    write_json(store.path / "manifest.json", asdict(replace(manifest, features=FEATURES)))
+    write_json(store.path / "manifest.json", asdict(replace(manifest, features=FEATURES, features_hash=digest)))
     print(f"features of {len(ids)} records in {options.data}")
 
 

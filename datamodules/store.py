@@ -77,6 +77,8 @@ class Manifest:
     """SHA-256 over all records and rejects; independent of the order and the number of workers."""
     features: dict[str, str]
     """Descriptor name: what it is and its parameters."""
+    features_hash: str = ""
+    """SHA-256 over the descriptors of all records; they can be computed again without changing the content hash."""
 
 
 class RecordStore:

@@ -128,7 +128,7 @@ class StoreWriter:
 
     def _write(self, folder: Path, inputs: list[str]) -> Manifest:
         ids, rejects, source_hash = self._sort(inputs)
-        content = hashlib.sha256()
+        content, features = hashlib.sha256(), hashlib.sha256()
         entries = []
         with (
             lmdb.open(str(folder), map_size=MAP_SIZE, readahead=False, lock=False) as environment,
@@ -140,7 +140,8 @@ class StoreWriter:
                 transaction.put(record_key(name), outcome.record)
                 if outcome.features:
                     transaction.put(features_key(name), outcome.features)
-                content.update(f"{name} {hashlib.sha256(outcome.record).hexdigest()}\n".encode())
+                    features.update(hashed_line(name, outcome.features))
+                content.update(hashed_line(name, outcome.record))
                 entries.append(outcome.entry)
         for reject in rejects:
             content.update(f"reject {reject.input} {reject.reason}\n".encode())
@@ -153,6 +154,7 @@ class StoreWriter:
             counts={"inputs": len(inputs), "records": len(ids), "rejects": len(rejects)},
             content_hash=content.hexdigest(),
             features=self.recipe.features,
+            features_hash=features.hexdigest() if self.recipe.features else "",
         )
         write_json(folder / "index.json", entries)
         write_rejects(folder / "rejects.csv", rejects)
@@ -179,6 +181,11 @@ class StoreWriter:
         with self.journal.begin() as transaction:
             for name in inputs:
                 yield _outcome(transaction.get(name.encode()))
+
+
+def hashed_line(name: str, data: bytes) -> bytes:
+    """What one entry adds to the hash of a data set."""
+    return f"{name} {hashlib.sha256(data).hexdigest()}\n".encode()
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
