@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.errors import UserError
@@ -19,8 +19,10 @@ from mlrim.lattice.force_constants import PairForceConstants, with_self_blocks
 from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.charges import DEFAULT_SCALE, formal_charges, given_charges, scaled_charges
+from mlrim.rim.coulomb import point_charge_tensors
 from mlrim.rim.pair_potentials import PairInteraction
-from mlrim.rim.transfer import CovalentSprings, transferable_short_range
+from mlrim.rim.supercell_pairs import pairs_to_images, summed_tensors, with_sum_rule
+from mlrim.rim.transfer import CovalentSprings, Springs, transferable_short_range
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,12 @@ class RigidIonModel:
 
     def supercell_force_constants(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
         """Total force constants in a supercell of the crystal, compact and in canonical order, eV/Å²."""
-        return self.lattice_dynamics().folded(supercell)
+        tensors = point_charge_tensors(supercell, self.charges)
+        pairs = pairs_to_images(supercell, self.short_range.cutoff)
+        stiffness = _pair_stiffness(self.short_range, self.springs, pairs.i, pairs.j, np.sqrt(pairs.squares))
+        bend = (stiffness.longitudinal - stiffness.transverse) / pairs.squares
+        tensors += summed_tensors(supercell, pairs, -stiffness.transverse, -bend)
+        return with_sum_rule(supercell, tensors)
 
 
 def rigid_ion_model(
@@ -114,12 +121,25 @@ def pair_force_constants(
     pairs = neighbour_pairs(crystal, interaction.cutoff)
     vectors = pair_vectors(crystal, pairs)
     distance = np.linalg.norm(vectors, axis=1)
-    _, first, second = interaction.derivatives(pairs.i, pairs.j, distance)
-    longitudinal, transverse = second, first / distance
-    if springs is not None:
-        stiffness = springs.stiffness(pairs.i, pairs.j, distance)
-        longitudinal, transverse = longitudinal + stiffness.longitudinal, transverse + stiffness.transverse
-    return with_self_blocks(pairs, radial_blocks(vectors, -longitudinal, -transverse), crystal.n_atoms)
+    stiffness = _pair_stiffness(interaction, springs, pairs.i, pairs.j, distance)
+    blocks = radial_blocks(vectors, -stiffness.longitudinal, -stiffness.transverse)
+    return with_self_blocks(pairs, blocks, crystal.n_atoms)
+
+
+def _pair_stiffness(
+    interaction: PairInteraction,
+    springs: CovalentSprings | None,
+    i: Int[ndarray, "pairs"],
+    j: Int[ndarray, "pairs"],
+    distance: Float[ndarray, "pairs"],
+) -> Springs:
+    """V″ and V′/r of the potentials, and the springs' own stiffness, eV/Å²."""
+    _, first, second = interaction.derivatives(i, j, distance)
+    stiffness = Springs(second, first / distance)
+    if springs is None:
+        return stiffness
+    bonds = springs.stiffness(i, j, distance)
+    return Springs(stiffness.longitudinal + bonds.longitudinal, stiffness.transverse + bonds.transverse)
 
 
 def radial_blocks(

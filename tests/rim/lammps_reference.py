@@ -6,10 +6,12 @@ Made with the Debian package `lammps` (20220106). Choices that bring LAMMPS to d
 
 * Its real-space Coulomb term uses a polynomial for erfc that is good to 1e-7 only. The Ewald parameter is therefore so
   large that this term vanishes (erfc(2.6 · 1.9) < 1e-11) and the reciprocal sum carries everything.
-* Its constant e²/(4πε₀) is 14.399645 eV Å instead of CODATA's 14.3996454784: charges are scaled by the root of the ratio.
+* Its constant e²/(4πε₀) is 14.399645 eV Å instead of CODATA's 14.3996454784: charges are scaled by the root of the
+  ratio.
 * The Hessian is a five-point difference of forces (steps 0.002 and 0.004 Å, error of fourth order), because the Debian
   package lacks `dynamical_matrix`.
-* Pair potentials are truncated near 9 Å, at a distance that no pair crosses, without a shift, as our models do with `switch_width=0`.
+* Pair potentials are truncated near 9 Å, at a distance that no pair crosses, without a shift, as our models do with
+  `switch_width=0`.
 """
 
 import argparse
