@@ -25,7 +25,7 @@ from mlrim.lattice.neighbours import Pairs, neighbour_pairs
 from mlrim.rim.baselines import short_range_baseline
 from mlrim.rim.charges import DEFAULT_SCALE, formal_charges
 
-SAMPLE_VERSION = 1
+SAMPLE_VERSION = 2
 """Raised whenever samples made before would differ."""
 
 

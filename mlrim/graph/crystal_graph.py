@@ -18,6 +18,7 @@ from mlrim.graph.descriptors import coordination_numbers, soap_descriptor
 from mlrim.graph.elements import element_indices
 from mlrim.graph.orbits import AtomOrbits, atom_orbits, identity_operation, pair_orbits, symmetry_operations
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.dipole import dipole_blocks
 from mlrim.lattice.force_constants import PairForceConstants
 from mlrim.lattice.neighbours import Pairs, neighbour_pairs, pair_vectors
 
@@ -50,10 +51,13 @@ class CrystalGraph(NamedTuple):
     """From the site to the sender, Å."""
     baseline: Float[Tensor, "environment 3 3"]
     """Baseline block of the pair, eV/Å²."""
+    dipole: Float[Tensor, "environment 3 3"]
+    """Dipole–dipole block of the pair, eV/Å²; zero where Born charges and ε∞ are unknown."""
     pair_i: Int[Tensor, "pairs"]
     pair_j: Int[Tensor, "pairs"]
     pair_vector: Float[Tensor, "pairs 3"]
     pair_baseline: Float[Tensor, "pairs 3 3"]
+    pair_dipole: Float[Tensor, "pairs 3 3"]
     edge_i: Int[Tensor, "edges"]
     edge_j: Int[Tensor, "edges"]
     edge_shift: Int[Tensor, "edges 3"]
@@ -141,6 +145,7 @@ def build_graph(
     sites, atom_site = np.unique(orbits.representative, return_inverse=True)
     vectors = pair_vectors(crystal, pairs)
     blocks = _blocks_on_pairs(baseline, pairs)
+    dipoles = np.zeros_like(blocks) if response is None else dipole_blocks(vectors, pairs, *response)
     seen = np.isin(pairs.i, sites)
     edges = pair_orbits(pairs, operations)
     representatives, edge_pair = np.unique(edges.representative, return_inverse=True)
@@ -156,10 +161,12 @@ def build_graph(
         "sender": pairs.j[seen],
         "vector": vectors[seen],
         "baseline": blocks[seen],
+        "dipole": dipoles[seen],
         "pair_i": pairs.i[representatives],
         "pair_j": pairs.j[representatives],
         "pair_vector": vectors[representatives],
         "pair_baseline": blocks[representatives],
+        "pair_dipole": dipoles[representatives],
         "edge_i": pairs.i,
         "edge_j": pairs.j,
         "edge_shift": pairs.shifts,

@@ -210,6 +210,18 @@ def _screened_dipole_tensors(
     return first[:, None, None] * inverse - second[:, None, None] * covariant[:, :, None] * covariant[:, None, :]
 
 
+def dipole_blocks(
+    vectors: Float[ndarray, "pairs 3"],
+    pairs: Pairs,
+    born_charges: Float[ndarray, "atoms 3 3"],
+    dielectric: Float[ndarray, "3 3"],
+) -> Float[ndarray, "pairs 3 3"]:
+    """What single pairs add to the lattice sum: the interaction of two dipoles in the dielectric, eV/Å²."""
+    strength = COULOMB_EV_ANGSTROM / np.sqrt(np.linalg.det(dielectric))
+    tensors = _screened_dipole_tensors(vectors, np.linalg.inv(dielectric), 0.0)
+    return born_charges[pairs.i].swapaxes(1, 2) @ (strength * tensors) @ born_charges[pairs.j]
+
+
 def _half_of_zone(
     qpoints: Float[ndarray, "qpoints 3"],
 ) -> tuple[Int[ndarray, "half"], Float[ndarray, "half"]]:

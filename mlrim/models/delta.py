@@ -21,7 +21,7 @@ from mlrim.nn.pair_head import PairGeometry, PairHead
 from mlrim.nn.radial import RadialBasis, smooth_switch
 from mlrim.nn.tensors import traceless
 
-N_BASELINE_INVARIANTS = 4
+N_BLOCK_INVARIANTS = 4
 N_REDUCED = 12
 """Gaussians of the reduced distance."""
 DEFAULT_LOG_SCALE = (1.0, -4.0, 0.5, 0.0, 0.0)
@@ -78,7 +78,7 @@ class DeltaModel(nn.Module):
         self.radial = RadialBasis(radial, cutoff)
         self.site_embedding = SiteEmbedding(channels)
         self.edge_of_ends = nn.Linear(scalars, 2 * edge_features, bias=False)
-        pair_features = radial + N_REDUCED + N_BASELINE_INVARIANTS
+        pair_features = radial + N_REDUCED + 2 * N_BLOCK_INVARIANTS
         self.edge_of_distance = nn.Linear(pair_features, edge_features)
         self.edge_last = nn.Linear(edge_features, edge_features)
         self.layers = nn.ModuleList(
@@ -97,7 +97,9 @@ class DeltaModel(nn.Module):
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "edges 3 3"]:
         """Corrections ΔΦ_ij(R) on the graph's edges, eV/Å²; the on-site blocks follow from the sum rule."""
-        state = self.site_embedding(graph, self._known_response(graph))
+        known = self._known_response(graph)
+        graph = _with_known_dipoles(graph, known)
+        state = self.site_embedding(graph, known)
         around = self._environment(graph, state)
         for layer in self.layers:
             state = layer(state, around)
@@ -120,7 +122,7 @@ class DeltaModel(nn.Module):
         ends = self.edge_of_ends(state.scalars)
         first, second = ends.chunk(2, -1)
         reduced = reduced_distance(distance, graph.element[graph.receiver], graph.element[sender_site])
-        features = self._pair_features(distance, reduced, graph.baseline, direction)
+        features = self._pair_features(distance, reduced, direction, graph.baseline, graph.dipole)
         hidden = first[graph.receiver] + second[sender_site] + self.edge_of_distance(features)
         hidden = nn.functional.silu(self.edge_last(nn.functional.silu(hidden)))
         n_sites = len(graph.element)
@@ -147,16 +149,18 @@ class DeltaModel(nn.Module):
             i=graph.pair_i,
             j=graph.pair_j,
             direction=direction,
-            features=self._pair_features(distance, reduced, graph.pair_baseline, direction),
+            features=self._pair_features(distance, reduced, direction, graph.pair_baseline, graph.pair_dipole),
             scale=envelope * torch.exp(log_scale),
             envelope=envelope,
             baseline=graph.pair_baseline,
+            dipole=graph.pair_dipole,
         )
 
-    def _pair_features(self, distance: Tensor, reduced: Tensor, baseline: Tensor, direction: Tensor) -> Tensor:
+    def _pair_features(self, distance: Tensor, reduced: Tensor, direction: Tensor, *blocks: Tensor) -> Tensor:
         centres = torch.linspace(0.6, 2.8, N_REDUCED, dtype=reduced.dtype, device=reduced.device)
         gaussians = torch.exp(-(((reduced[:, None] - centres) / 0.2) ** 2))
-        return torch.cat([self.radial(distance), gaussians, baseline_invariants(baseline, direction)], -1)
+        invariants = [block_invariants(block, direction) for block in blocks]
+        return torch.cat([self.radial(distance), gaussians, *invariants], -1)
 
 
 class SiteEmbedding(nn.Module):
@@ -192,6 +196,15 @@ class SiteEmbedding(nn.Module):
         )
 
 
+def _with_known_dipoles(graph: CrystalGraph, known: Float[Tensor, "sites"]) -> CrystalGraph:
+    """The graph with the dipole blocks of those crystals only whose response is to be read."""
+    of_pair = known[graph.atom_site[graph.pair_i]]
+    return graph._replace(
+        dipole=graph.dipole * known[graph.receiver][:, None, None],
+        pair_dipole=graph.pair_dipole * of_pair[:, None, None],
+    )
+
+
 def expand_to_edges(blocks: Float[Tensor, "pairs 3 3"], graph: CrystalGraph) -> Float[Tensor, "edges 3 3"]:
     """Rotate the blocks of the representative pairs onto all edges."""
     chosen = blocks[graph.edge_pair]
@@ -199,10 +212,10 @@ def expand_to_edges(blocks: Float[Tensor, "pairs 3 3"], graph: CrystalGraph) -> 
     return torch.bmm(torch.bmm(graph.edge_rotation, chosen), graph.edge_rotation.transpose(1, 2))
 
 
-def baseline_invariants(
+def block_invariants(
     blocks: Float[Tensor, "edges 3 3"], direction: Float[Tensor, "edges 3"]
 ) -> Float[Tensor, "edges 4"]:
-    """r̂ᵀBr̂, mean transverse part, norm and norm of the antisymmetric part of baseline blocks, compressed."""
+    """r̂ᵀBr̂, mean transverse part, norm and norm of the antisymmetric part of blocks, compressed."""
     along = torch.einsum("ea,eab,eb->e", direction, blocks, direction)
     across = (blocks.diagonal(dim1=1, dim2=2).sum(-1) - along) / 2
     antisymmetric = (blocks - blocks.transpose(1, 2)) / 2

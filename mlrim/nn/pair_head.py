@@ -23,18 +23,21 @@ class PairGeometry(NamedTuple):
     envelope: Float[Tensor, "pairs"]
     """One, and smoothly zero at the cut-off."""
     baseline: Float[Tensor, "pairs 3 3"]
+    dipole: Float[Tensor, "pairs 3 3"]
+    """What the pair adds to the exact dipole sum: too much where ions overlap, which the head can take back."""
 
 
 class PairHead(nn.Module):
     """Blocks Σ_k c_k B_k whose coefficients a three-layer network reads off both end points and the edge.
 
-    The tensors B_k are 1, r̂r̂, the baseline's block, the matrices of both atoms, u r̂, r̂ u and u u' with vectors u
-    mixed from those of both atoms and from their matrices times r̂: everything that parity allows, antisymmetric parts
-    included. Both directions of a pair are evaluated and averaged, so that Φ_ij(R) = Φ_ji(−R)ᵀ holds exactly.
+    The tensors B_k are 1, r̂r̂, the baseline's and the dipole interaction's block, the matrices of both atoms, u r̂,
+    r̂ u and u u' with vectors u mixed from those of both atoms and from their matrices times r̂: everything that parity
+    allows, antisymmetric parts included. Both directions of a pair are evaluated and averaged, so that
+    Φ_ij(R) = Φ_ji(−R)ᵀ holds exactly.
     """
 
     N_VECTORS = 4
-    N_SCALARS = 4
+    N_SCALARS = 6
 
     def __init__(self, channels: Channels, pair_features: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
@@ -62,6 +65,7 @@ class PairHead(nn.Module):
             pairs.scale.repeat(2),
             pairs.envelope.repeat(2),
             torch.cat([pairs.baseline, pairs.baseline.transpose(1, 2)]),
+            torch.cat([pairs.dipole, pairs.dipole.transpose(1, 2)]),
         )
         first = self.of_first(atoms.scalars)
         second = self.of_second(atoms.scalars)
@@ -91,10 +95,15 @@ class PairHead(nn.Module):
 def _assemble(plain: Tensor, u: Tensor, mixed: Tensor, pairs: PairGeometry) -> Tensor:
     r = pairs.direction
     identity = torch.eye(3, dtype=r.dtype, device=r.device)
-    along = torch.einsum("pa,pab,pb->p", r, pairs.baseline, r)
     block = mixed + plain[:, 0, None, None] * identity
     block = block + (plain[:, 1, None] * r + u[:, :, 0])[:, :, None] * r[:, None, :]
     block = block + r[:, :, None] * u[:, None, :, 1] + u[:, :, 2, None] * u[:, None, :, 3]
-    of_baseline = plain[:, 2, None, None] * pairs.baseline
-    of_baseline = of_baseline + (plain[:, 3] * along)[:, None, None] * r[:, :, None] * r[:, None, :]
-    return pairs.scale[:, None, None] * block + pairs.envelope[:, None, None] * of_baseline
+    given = _weighted(plain[:, 2], plain[:, 3], pairs.baseline, r)
+    given = given + _weighted(plain[:, 4], plain[:, 5], pairs.dipole, r)
+    return pairs.scale[:, None, None] * block + pairs.envelope[:, None, None] * given
+
+
+def _weighted(whole: Tensor, radial: Tensor, given: Tensor, r: Tensor) -> Tensor:
+    """A given block B and its part along the bond, each times a coefficient: c B + d (r̂ᵀBr̂) r̂r̂."""
+    along = torch.einsum("pa,pab,pb->p", r, given, r)
+    return whole[:, None, None] * given + (radial * along)[:, None, None] * r[:, :, None] * r[:, None, :]

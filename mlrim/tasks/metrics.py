@@ -10,7 +10,7 @@ from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 
 def optical_frequencies(
     errors: Float[Tensor, "graphs modes modes"], modes: ModeLabels
-) -> list[tuple[Float[Tensor, "modes"], Float[Tensor, "modes"]]]:
+) -> list[tuple[Float[Tensor, "_"], Float[Tensor, "_"]]]:
     """Labelled and predicted optical frequencies at Γ of every crystal, cm⁻¹, ascending, imaginary ones negative.
 
     Args:
