@@ -130,12 +130,22 @@ class FittedPredictor:
     description: str = "rigid-ion model fitted to each crystal"
 
     def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
-        """Force constants of the fitted pair potentials.
+        """Force constants of the fitted pair potentials; charges are fitted too where no Born charges are known.
 
         Raises:
             UserError: no force constants are known.
         """
-        return ForceConstantPrediction(stored_baseline("fitted", crystal, known), None)
+        from mlrim.rim.fitting import fit_rigid_ion
+
+        if known.force_constants is None or "dft" not in known.force_constants or known.supercell is None:
+            raise UserError(
+                f"ckpt=fitted needs the force constants of {crystal.reduced_formula}: it is for evaluate.py, or for "
+                "predict.py with data=…"
+            )
+        born, dielectric = (None, None) if known.long_range is None else known.long_range[:2]
+        compact = np.asarray(known.force_constants["dft"], dtype=float)
+        fit = fit_rigid_ion(crystal, compact, known.supercell, born_charges=born, dielectric=dielectric)
+        return ForceConstantPrediction(fit.model.short_range_force_constants(), as_long_range(fit.model.charges))
 
 
 @dataclass(frozen=True)

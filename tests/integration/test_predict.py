@@ -270,6 +270,12 @@ def test_a_misspelt_model_gets_a_suggestion(repository, predict):
     assert 'Did you mean "rim"?' in done.errors
 
 
+def test_a_fitted_model_needs_something_to_fit(repository, predict):
+    done = predict("ckpt=fitted", f"structure={repository / 'examples/MgO.cif'}")
+    assert done.status == 1
+    assert "data=" in done.errors
+
+
 def test_a_folder_in_the_way_is_not_overwritten(repository, tmp_path, predict):
     (tmp_path / "MgO").mkdir()
     (tmp_path / "MgO" / "precious.txt").write_text("keep me")

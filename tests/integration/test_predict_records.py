@@ -63,13 +63,14 @@ def test_born_and_data_exclude_each_other(store, run):
 
 def test_evaluation_writes_its_tables(store, run, tmp_path):
     arguments = (f"data={store}", "split=all", "quality=false", "limit=6", f"out={tmp_path}", "workers=0", "quiet=true")
-    assert run("evaluate.py", "ckpt=[rim,rim:own,fitted]", *arguments) == (0, "")
+    assert run("evaluate.py", "ckpt=rim,rim:own,fitted,fitted:own", *arguments) == (0, "")
     compounds = read_csv(tmp_path / "compounds.csv")
-    assert len(compounds) == 18
+    assert len(compounds) == 24
     content = json.loads((tmp_path / "metrics.json").read_text())
-    assert set(content["overall"]) == {"rim", "rim:own", "fitted"}
+    assert set(content["overall"]) == {"rim", "rim:own", "fitted", "fitted:own"}
     values = [float(row["gamma_optical_mae"]) for row in compounds if row["model"] == "rim"]
     assert content["overall"]["rim"]["gamma_optical_mae"]["mean"] == pytest.approx(sum(values) / 6, rel=1e-6)
+    assert all(float(row["matrix_norm"]) < 0.9 for row in compounds if row["model"].startswith("fitted"))
     groups = {row["group"] for row in read_csv(tmp_path / "metrics.csv")}
     assert "all" in groups
     assert any(group.startswith("anion=") for group in groups)
