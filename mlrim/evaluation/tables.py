@@ -91,7 +91,7 @@ def overview_table(content: Mapping[str, Any]) -> "Table":
     table = Table(title="mean [95 % interval] / median / trimmed mean over compounds")
     table.add_column("metric")
     for model in models:
-        table.add_column(model, justify="right")
+        table.add_column(_short(model), justify="right")
     for metric, unit in UNITS.items():
         cells = [_cell(content["overall"][model][metric]) for model in models]
         table.add_row(f"{metric} ({unit})", *cells)
@@ -111,7 +111,7 @@ def benchmark_table(rows: Sequence[Row]) -> "Table | None":
         return None
     models = sorted({str(row["model"]) for row in chosen})
     table = Table(title="benchmark crystals: Γ optical MAE (cm⁻¹)")
-    for header in ("crystal", "id", *models):
+    for header in ("crystal", "id", *map(_short, models)):
         table.add_column(header)
     for name, members in grouped(chosen, "id").items():
         values = {row["model"]: row.get("gamma_optical_mae", math.nan) for row in members}
@@ -128,6 +128,11 @@ def write_rows(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
         writer.writeheader()
         for row in rows:
             writer.writerow({key: f"{v:.8g}" if isinstance(v, float) else v for key, v in row.items()})
+
+
+def _short(model: str) -> str:
+    """The last part of a path."""
+    return model.rsplit("/", maxsplit=1)[-1]
 
 
 def _cell(values: Mapping[str, float]) -> str:

@@ -19,7 +19,7 @@ from mlrim.units import COULOMB_EV_ANGSTROM
 if TYPE_CHECKING:
     from phonopy import Phonopy
 
-TEXT_LIMIT = 2_000_000
+TEXT_LIMIT = 500_000
 """Force constants with more numbers than this go into an hdf5 file instead of text."""
 
 

@@ -63,6 +63,15 @@ def test_phonopy_loads_the_folder_and_gives_the_same_frequencies(prediction, fol
     assert difference.max() < 0.05
 
 
+def test_large_force_constants_go_into_an_hdf5_file_that_phonopy_loads(prediction, tmp_path, monkeypatch):
+    monkeypatch.setattr("mlrim.report.phonopy_files.TEXT_LIMIT", 0)
+    folder = write_prediction(prediction, tmp_path, figures=[])
+    assert not (folder / "FORCE_CONSTANTS").exists()
+    monkeypatch.chdir(folder)
+    theirs = phonopy.load("phonopy_params.yaml", log_level=0).run_qpoints([[0.5, 0, 0]]).frequencies[0]
+    assert theirs == pytest.approx(prediction.dynamics.frequencies(np.array([[0.5, 0, 0]]))[0], abs=1e-4)
+
+
 def test_phonopy_splits_lo_and_to_modes_in_the_same_way(prediction, folder, monkeypatch):
     monkeypatch.chdir(folder)
     phonon = phonopy.load("phonopy_params.yaml", log_level=0)

@@ -1,0 +1,75 @@
+"""predict.py and evaluate.py with a checkpoint: a small untrained network, saved and loaded as a trained one is."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.build import BuildOptions, build
+from mlrim.checkpoint import save_model
+from mlrim.models.delta import DeltaModel
+from mlrim.predictors import Known, load_predictor
+from mlrim.structures import read_structure
+
+SMALL = {"scalars": 16, "vectors": 4, "matrices": 2, "layers": 2, "update_hidden": 16, "head_hidden": 16}
+QUICK = ("mesh=[2,2,2]", "path_spacing=0.1", "figures=[]", "supercell=[2,2,2]", "quiet=true")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "small"
+    save_model(path, DeltaModel(**SMALL), "delta", SMALL, {"baseline": "rim", "label": "dft", "cutoff": 6.0})
+    return path
+
+
+@pytest.fixture
+def run(repository, monkeypatch, capsys):
+    def command(script: str, *arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        try:
+            runpy.run_path(str(repository / script), run_name="__main__")
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return status, capsys.readouterr().err
+
+    return command
+
+
+def test_a_checkpoint_corrects_its_baseline(checkpoint, run, repository, tmp_path):
+    structure = f"structure={repository / 'examples/MgO.cif'}"
+    assert run("predict.py", f"ckpt={checkpoint}", structure, f"out={tmp_path / 'ml'}", *QUICK) == (0, "")
+    assert run("predict.py", "ckpt=rim", structure, f"out={tmp_path / 'rim'}", *QUICK) == (0, "")
+    ml, rim = (json.loads((tmp_path / name / "MgO" / "summary.json").read_text()) for name in ("ml", "rim"))
+    assert "rim + ML correction" in ml["model"]
+    assert ml["long_range"] == rim["long_range"]
+    frequencies = [result["gamma"]["modes"][-1]["frequency_cm1"] for result in (ml, rim)]
+    assert abs(frequencies[0] - frequencies[1]) > 0.01
+    assert abs(ml["gamma"]["modes"][0]["frequency_cm1"]) < 0.01
+    assert [mode["irrep"] for mode in ml["gamma"]["modes"]] == ["T1u", "T1u"]
+
+
+def test_known_born_charges_reach_the_network(checkpoint, repository):
+    crystal = read_structure(repository / "examples/MgO.cif").crystal
+    predictor = load_predictor(str(checkpoint))
+    from mlrim.predictors import LongRange
+
+    born = np.array([1.96, -1.96])[:, None, None] * np.eye(3)
+    known = Known(long_range=LongRange(born, 3 * np.eye(3), "a test"))
+    without, informed = predictor(crystal, Known()), predictor(crystal, known)
+    assert np.abs(without.short_range.blocks - informed.short_range.blocks).max() > 1e-6
+
+
+def test_checkpoints_and_classical_models_are_evaluated_together(checkpoint, run, tmp_path):
+    store = tmp_path / "embedded"
+    build(BuildOptions(source="embedded", out=store, workers=1, limit=4, quiet=True))
+    arguments = (f"data={store}", "split=all", "quality=false", f"out={tmp_path / 'e'}", "workers=0", "quiet=true")
+    assert run("evaluate.py", f"ckpt=[{checkpoint},rim]", *arguments) == (0, "")
+    content = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert set(content["overall"]) == {str(checkpoint), "rim"}
+    assert content["settings"]["split"] == "all"
