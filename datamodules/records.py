@@ -147,7 +147,7 @@ def decode(data: bytes) -> Record:
             f"the record has schema version {version}, this program reads version {SCHEMA_VERSION}; "
             f"build the data set again with python -m datamodules.build"
         )
-    arrays = _unpack_arrays(document["arrays"])
+    arrays: dict[str, Any] = {**_unpack_arrays(document["arrays"])}
     crystal = Crystal(*(arrays.pop(name) for name in ("lattice", "positions", "numbers", "masses")))
     return Record(
         **{name: document[name] for name in TEXT_FIELDS},

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from ase.formula import Formula
@@ -111,7 +111,8 @@ def make_split(
     ]
     _deal([groups[formula] for formula in rest], fractions, parts)
     train, validation, test = (tuple(sorted(parts[part])) for part in PARTS)
-    return Split(ALGORITHM, seed, tuple(fractions), content_hash, train, validation, test)
+    shares = (fractions[0], fractions[1], fractions[2])
+    return Split(ALGORITHM, seed, shares, content_hash, train, validation, test)
 
 
 def save_split(split: Split, path: Path) -> None:
@@ -128,7 +129,8 @@ def load_split(path: Path, index: Sequence[IndexEntry]) -> Split:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        split = Split(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        plain: Any = {name: tuple(item) if isinstance(item, list) else item for name, item in values.items()}
+        split = Split(**plain)
     except OSError as error:
         raise UserError(f"the split file {path} cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, AttributeError) as error:

@@ -201,5 +201,6 @@ def index_entry(entry: IndexEntry) -> dict[str, Any]:
     return asdict(entry)
 
 
-def _outcome(data: bytes) -> Outcome:
+def _outcome(data: bytes | None) -> Outcome:
+    assert data is not None
     return Outcome(*msgpack.unpackb(data, raw=False))

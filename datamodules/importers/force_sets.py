@@ -7,8 +7,11 @@ from phonopy.file_IO import parse_FORCE_SETS_from_strings
 
 from datamodules.importers.registry import RejectedInput
 
+DataSet = Any
+"""Phonopy's dictionary of displacements and forces, of type 1 (`first_atoms`) or 2."""
 
-def parse_force_sets(text: str, n_atoms: int) -> dict[str, Any]:
+
+def parse_force_sets(text: str, n_atoms: int) -> DataSet:
     """Phonopy's data set from the text of a FORCE_SETS file.
 
     Args:
@@ -19,7 +22,7 @@ def parse_force_sets(text: str, n_atoms: int) -> dict[str, Any]:
     """
     first_line = next((line for line in text.splitlines() if line.strip()), "")
     if len(first_line.split()) == 6:
-        return dict(parse_FORCE_SETS_from_strings(text, natom=n_atoms))
+        return parse_FORCE_SETS_from_strings(text, natom=n_atoms)
     try:
         numbers = np.array(text.split(), dtype=float)
     except ValueError as error:

@@ -88,13 +88,18 @@ def _read_archive(path: Path) -> dict[str, str]:
         with tarfile.open(path, mode="r:xz") as archive:
             members = {Path(member.name).name: member for member in archive if member.isfile()}
             wanted = [name for name in (*NEEDED, "BORN") if name in members]
-            files = {name: archive.extractfile(members[name]).read().decode() for name in wanted}
+            files = {name: _contents(archive, members[name]) for name in wanted}
     except (tarfile.TarError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
         raise RejectedInput(f"the archive is truncated or damaged ({error})") from error
     missing = [name for name in NEEDED if name not in files]
     if missing:
         raise RejectedInput(f"the archive has no {', '.join(missing)}")
     return files
+
+
+def _contents(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
+    stream = archive.extractfile(member)
+    return "" if stream is None else stream.read().decode()
 
 
 def _read_matrices(configuration: str) -> tuple[Int[ndarray, "3 3"], Float[ndarray, "3 3"]]:

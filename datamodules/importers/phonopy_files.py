@@ -14,7 +14,7 @@ from phonopy.interface.phonopy_yaml import PhonopyYaml
 from phonopy.physical_units import get_calculator_physical_units
 from phonopy.structure.atoms import PhonopyAtoms
 
-from datamodules.importers.force_sets import parse_force_sets
+from datamodules.importers.force_sets import DataSet, parse_force_sets
 from datamodules.importers.phonondb import read_born
 from datamodules.importers.phonopy_records import record_from_phonopy
 from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
@@ -96,7 +96,8 @@ def load_phonopy_yaml(path: Path, options: ImportOptions) -> tuple[Phonopy, Phon
     if contents.dataset:
         phonon.dataset = _scaled_dataset(contents.dataset, units.distance_to_A, units.force_to_eVperA)
     if contents.force_constants is not None:
-        phonon.force_constants = contents.force_constants * (units.force_to_eVperA / units.distance_to_A)
+        scale = units.force_to_eVperA / units.distance_to_A
+        phonon.force_constants = np.asarray(contents.force_constants) * scale
     return phonon, contents
 
 
@@ -104,11 +105,11 @@ def _record(
     source: Input, phonon: Phonopy, contents: PhonopyYaml, options: ImportOptions, born_file: Path | None
 ) -> Record:
     if contents.nac_params is not None:
-        born_charges = np.asarray(contents.nac_params["born"])
-        dielectric = np.asarray(contents.nac_params["dielectric"])
+        response: Any = (np.asarray(contents.nac_params["born"]), np.asarray(contents.nac_params["dielectric"]))
     else:
         text = born_file.read_text() if born_file is not None and born_file.is_file() else None
-        born_charges, dielectric = read_born(text, phonon)
+        response = read_born(text, phonon)
+    born_charges, dielectric = response
     return record_from_phonopy(
         phonon,
         name=identifier(source.name),
@@ -129,9 +130,8 @@ def _load_forces(phonon: Phonopy, folder: Path) -> None:
     elif (folder / "FORCE_CONSTANTS").is_file():
         phonon.force_constants = parse_FORCE_CONSTANTS(folder / "FORCE_CONSTANTS", p2s_map=phonon.primitive.p2s_map)
     elif (folder / "force_constants.hdf5").is_file():
-        phonon.force_constants = read_force_constants_hdf5(
-            folder / "force_constants.hdf5", p2s_map=phonon.primitive.p2s_map
-        )
+        stored = read_force_constants_hdf5(folder / "force_constants.hdf5", p2s_map=phonon.primitive.p2s_map)
+        phonon.force_constants = np.asarray(stored)
 
 
 def _scaled_cell(cell: PhonopyAtoms, length: float) -> PhonopyAtoms:
@@ -140,7 +140,7 @@ def _scaled_cell(cell: PhonopyAtoms, length: float) -> PhonopyAtoms:
     )
 
 
-def _scaled_dataset(dataset: dict[str, Any], length: float, force: float) -> dict[str, Any]:
+def _scaled_dataset(dataset: DataSet, length: float, force: float) -> DataSet:
     """A phonopy data set in Å and eV/Å, forces only where there are some."""
     scales = {"displacement": length, "displacements": length, "forces": force}
     scaled = {

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from phonopy import Phonopy
 
+from datamodules.importers.force_sets import DataSet
 from datamodules.importers.registry import ImportOptions, RejectedInput
 from datamodules.quality import commensurate_frequencies, dielectric_quality, force_constant_quality
 from datamodules.records import Record
@@ -128,8 +129,10 @@ def _raw_force_constants(
     given = phonon.force_constants is not None
     if not given:
         _require_forces(phonon)
-        kind = "traditional" if "first_atoms" in phonon.dataset else "symfc"
-        phonon.produce_force_constants(calculate_full_force_constants=False, fc_calculator=kind)
+        one_by_one = "first_atoms" in (phonon.dataset or {})
+        phonon.produce_force_constants(
+            calculate_full_force_constants=False, fc_calculator="traditional" if one_by_one else "symfc"
+        )
     values = np.asarray(phonon.force_constants)
     expected = (supercell.crystal.n_atoms, supercell.n_atoms, 3, 3)
     if values.shape[0] == supercell.n_atoms != expected[0]:
@@ -161,7 +164,7 @@ def _displaced(
     phonon: Phonopy, order: Int[ndarray, "images"]
 ) -> tuple[Float[ndarray, "displaced images 3"] | None, Float[ndarray, "displaced images 3"] | None]:
     """Displacements (Å) and forces (eV/Å) of the data set in canonical order, where there are any."""
-    dataset = phonon.dataset
+    dataset: DataSet = phonon.dataset
     if dataset is None:
         return None, None
     if "first_atoms" in dataset:
@@ -181,7 +184,8 @@ def _displaced(
 
 
 def _require_forces(phonon: Phonopy) -> None:
-    dataset, n_atoms = phonon.dataset, len(phonon.supercell)
+    dataset: DataSet = phonon.dataset
+    n_atoms = len(phonon.supercell)
     if not dataset:
         raise RejectedInput("there are neither force constants nor displacements")
     steps = dataset.get("first_atoms", [dataset])

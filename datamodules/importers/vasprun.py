@@ -16,6 +16,7 @@ from phonopy import Phonopy
 from phonopy.file_IO import get_io_module_to_decompress
 from phonopy.interface.vasp import VasprunxmlExpat, parse_set_of_forces
 
+from datamodules.importers.force_sets import DataSet
 from datamodules.importers.phonopy_files import COMPRESSIONS, YAML_NAMES, identifier, load_phonopy_yaml, relative_name
 from datamodules.importers.phonopy_records import POSITION_TOLERANCE, record_from_phonopy
 from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
@@ -65,7 +66,8 @@ def read_vasprun_set(source: Input, options: ImportOptions) -> Record:
 
 
 def _add_forces(phonon: Phonopy, runs: list[Path]) -> None:
-    steps = (phonon.dataset or {}).get("first_atoms", [])
+    dataset: DataSet = phonon.dataset or {}
+    steps = dataset.get("first_atoms", [])
     if not steps:
         raise RejectedInput("the phonopy yaml file lists no displacements")
     if len(runs) - len(steps) not in (0, 1):
@@ -73,10 +75,9 @@ def _add_forces(phonon: Phonopy, runs: list[Path]) -> None:
     forces = _read_forces(runs, len(phonon.supercell))
     if len(forces) > len(steps):
         forces = forces[1:] - forces[0]
-    phonon.dataset = {
-        **phonon.dataset,
-        "first_atoms": [{**step, "forces": values} for step, values in zip(steps, forces, strict=True)],
-    }
+    moved = [{**step, "forces": values} for step, values in zip(steps, forces, strict=True)]
+    complete: DataSet = {**dataset, "first_atoms": moved}
+    phonon.dataset = complete
 
 
 def _read_forces(runs: list[Path], n_atoms: int) -> Float[ndarray, "runs images 3"]:

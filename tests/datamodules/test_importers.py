@@ -1,14 +1,23 @@
 """Importers against phonopy itself: the frequencies of a record are those that phonopy computes from the same files."""
 
 import lzma
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import phonopy
 import pytest
 from phonopy import Phonopy
-from phonopy.file_IO import parse_BORN, parse_FORCE_SETS
+from phonopy.file_IO import (
+    parse_BORN,
+    parse_FORCE_SETS,
+    write_FORCE_CONSTANTS,
+    write_force_constants_to_hdf5,
+)
+from phonopy.harmonic.force_constants import compact_fc_to_full_fc
 from phonopy.interface.vasp import parse_set_of_forces, read_vasp
+from phonopy.physical_units import get_calculator_physical_units
+from phonopy.structure.atoms import PhonopyAtoms
 
 from datamodules.importers import IMPORTERS, ImportOptions, Input, RejectedInput
 from datamodules.importers.phonondb import find_phonondb, read_phonondb
@@ -156,8 +165,6 @@ def test_metallic_dielectric_tensor_is_rejected(tmp_path: Path, magnesia: tuple)
 @pytest.mark.parametrize("part", REAL_ARCHIVES)
 def test_real_archive_has_the_frequencies_of_phonopy(shared_data: Path, tmp_path: Path, part: str) -> None:
     source = next(one for one in find_phonondb(shared_data / "data/phonondb") if part in one.name)
-    import tarfile
-
     with tarfile.open(source.path, "r:xz") as archive:
         archive.extractall(tmp_path, filter="data")
     folder = next(entry for entry in tmp_path.iterdir() if entry.is_dir())
@@ -194,6 +201,72 @@ def test_phonopy_params_have_the_frequencies_of_phonopy(shared_data: Path) -> No
     assert_same_frequencies(record, phonopy.load(inputs[0].path, is_nac=False))
     assert record.formula == "KCl"
     assert record.dielectric[0, 0] == pytest.approx(2.36462972)
+
+
+@pytest.mark.parametrize("kind", ["FORCE_SETS", "FORCE_CONSTANTS", "force_constants.hdf5", "full FORCE_CONSTANTS"])
+def test_directory_with_each_kind_of_forces(tmp_path: Path, magnesia: tuple, kind: str) -> None:
+    _, phonon, files = magnesia
+    phonon.save(tmp_path / "phonopy.yaml", settings={"force_sets": False, "displacements": False})
+    with_force_constants(phonon)
+    if kind == "FORCE_SETS":
+        (tmp_path / kind).write_text(files[kind])
+    elif kind == "force_constants.hdf5":
+        write_force_constants_to_hdf5(
+            phonon.force_constants, filename=tmp_path / kind, p2s_map=phonon.primitive.p2s_map
+        )
+    elif kind.startswith("full"):
+        full = compact_fc_to_full_fc(phonon.primitive, phonon.force_constants)
+        write_FORCE_CONSTANTS(full, filename=tmp_path / "FORCE_CONSTANTS")
+    else:
+        write_FORCE_CONSTANTS(phonon.force_constants, tmp_path / kind, p2s_map=phonon.primitive.p2s_map)
+    record = IMPORTERS["phonopy"].read(Input("MgO", tmp_path), OPTIONS)
+    assert_same_frequencies(record, phonon)
+    assert record.born_charges is None
+
+
+def test_directory_without_forces_is_rejected(tmp_path: Path, magnesia: tuple) -> None:
+    magnesia[1].save(tmp_path / "phonopy_disp.yaml", settings={"force_sets": False})
+    with pytest.raises(RejectedInput, match="displacement 1 has no forces"):
+        IMPORTERS["phonopy"].read(Input("MgO", tmp_path), OPTIONS)
+
+
+def test_units_of_another_code_are_converted(tmp_path: Path, magnesia: tuple) -> None:
+    """The same forces written as Quantum ESPRESSO has them, in Ry/bohr with lengths in bohr."""
+    _, phonon, _ = magnesia
+    units = get_calculator_physical_units("qe")
+    cell = phonon.unitcell
+    foreign = Phonopy(
+        PhonopyAtoms(
+            cell=cell.cell / units.distance_to_A, scaled_positions=cell.scaled_positions, symbols=cell.symbols
+        ),
+        phonon.supercell_matrix,
+        primitive_matrix="F",
+        calculator="qe",
+        log_level=0,
+    )
+    steps = phonon.dataset["first_atoms"]
+    foreign.dataset = {
+        "natom": 64,
+        "first_atoms": [
+            {
+                "number": step["number"],
+                "displacement": np.array(step["displacement"]) / units.distance_to_A,
+                "forces": step["forces"] / units.force_to_eVperA,
+            }
+            for step in steps
+        ],
+    }
+    foreign.save(tmp_path / "phonopy_params.yaml", settings={"force_sets": True})
+    record = IMPORTERS["phonopy_params"].read(Input("x", tmp_path / "phonopy_params.yaml"), OPTIONS)
+    assert_same_frequencies(record, with_force_constants(phonon))
+    assert record.theory == "qe"
+    assert record.crystal.volume == pytest.approx(4.2**3 / 4)
+
+
+def test_yaml_that_is_none_is_rejected(tmp_path: Path) -> None:
+    (tmp_path / "phonopy_params.yaml").write_text("nothing: here")
+    with pytest.raises(RejectedInput, match=r"phonopy_params.yaml"):
+        IMPORTERS["phonopy_params"].read(Input("x", tmp_path / "phonopy_params.yaml"), OPTIONS)
 
 
 def test_vasprun_set_has_the_frequencies_of_phonopy(shared_data: Path) -> None:
