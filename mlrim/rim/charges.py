@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,6 +96,44 @@ def formal_charges(crystal: Crystal, given: Mapping[str, float] | None = None) -
         "electronegativity",
         "no neutral set of oxidation states: charges are from electronegativity equalisation",
     )
+
+
+def ionic_charges(
+    crystal: Crystal,
+    choice: str | Path | Mapping[str, float] = "scaled",
+    *,
+    scale: float = DEFAULT_SCALE,
+    born_charges: Float[ndarray, "atoms 3 3"] | None = None,
+    dielectric: Float[ndarray, "3 3"] | None = None,
+) -> FormalCharges:
+    """The charges of a rigid-ion model by any of the ways there are.
+
+    Args:
+        choice: "scaled" (scale · oxidation state), "formal", "born" (tr Z*/3/√ε∞), a YAML file or a table with a
+            charge (e) for each element.
+        scale: partial charge over oxidation state.
+        born_charges, dielectric: Z* (e) and ε∞ for "born".
+
+    Raises:
+        UserError: unknown choice, unusable file or table, or "born" without Z* and ε∞.
+    """
+    if isinstance(choice, Mapping):
+        return given_charges(crystal, choice)
+    if Path(choice).suffix in (".yaml", ".yml"):
+        return given_charges(crystal, read_charges(Path(choice)))
+    if choice == "born":
+        if born_charges is None or dielectric is None:
+            raise UserError(
+                "charges='born' needs Born charges and the dielectric tensor: give a BORN file, or use 'scaled'"
+            )
+        return FormalCharges(born_scalar_charges(born_charges, dielectric), "given")
+    if choice not in ("scaled", "formal"):
+        raise UserError(
+            f"charges={str(choice)!r} is unknown; use 'scaled', 'formal', 'born', a YAML file, "
+            "or a table such as {Mg: 2, O: -2}"
+        )
+    formal = formal_charges(crystal)
+    return replace(formal, charges=scaled_charges(formal, scale)) if choice == "scaled" else formal
 
 
 def scaled_charges(formal: FormalCharges, scale: float = DEFAULT_SCALE) -> Float[ndarray, "atoms"]:

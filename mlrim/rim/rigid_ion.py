@@ -5,12 +5,12 @@ E = ½ Σ q_i q_j e²/(4πε₀ r) + ½ Σ V_ij(r); the Coulomb part is an exact
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
@@ -18,11 +18,17 @@ from mlrim.lattice.ewald import EnergyForcesStress, point_charge_energy_forces
 from mlrim.lattice.force_constants import PairForceConstants, with_self_blocks
 from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
 from mlrim.lattice.supercell import Supercell
-from mlrim.rim.charges import DEFAULT_SCALE, formal_charges, given_charges, scaled_charges
+from mlrim.rim.charges import DEFAULT_SCALE, ionic_charges
 from mlrim.rim.coulomb import point_charge_tensors
 from mlrim.rim.pair_potentials import PairInteraction
 from mlrim.rim.supercell_pairs import pairs_to_images, summed_tensors, with_sum_rule
-from mlrim.rim.transfer import CovalentSprings, Springs, transferable_short_range
+from mlrim.rim.transfer import (
+    FORMAL_SOFTEST_RHO,
+    SOFTEST_RHO,
+    CovalentSprings,
+    Springs,
+    transferable_short_range,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,28 +85,24 @@ class RigidIonModel:
 
 def rigid_ion_model(
     crystal: Crystal,
-    charges: str | Mapping[str, float] = "scaled",
+    charges: str | Path | Mapping[str, float] = "scaled",
+    *,
     scale: float = DEFAULT_SCALE,
+    born_charges: Float[ndarray, "atoms 3 3"] | None = None,
+    dielectric: Float[ndarray, "3 3"] | None = None,
 ) -> RigidIonModel:
     """The model of any compound with nothing to configure: oxidation-state charges and transferable short range.
 
     Args:
-        charges: "scaled" (scale · oxidation state), "formal", or charges by element (e).
-        scale: partial charge over oxidation state.
+        charges, scale, born_charges, dielectric: as for `mlrim.rim.charges.ionic_charges`.
 
     Raises:
-        UserError: unknown choice of charges, or charges by element that do not fit the crystal.
+        UserError: unknown choice of charges, or charges that do not fit the crystal.
     """
-    if not isinstance(charges, str):
-        values = given_charges(crystal, charges).charges
-    elif charges == "scaled":
-        values = scaled_charges(formal_charges(crystal), scale)
-    elif charges == "formal":
-        values = formal_charges(crystal).charges
-    else:
-        raise UserError(f"charges={charges!r} is unknown; use 'scaled', 'formal' or a table such as {{Mg: 2, O: -2}}")
-    short_range, springs = transferable_short_range(crystal, values)
-    return RigidIonModel(crystal, values, short_range, springs)
+    chosen = ionic_charges(crystal, charges, scale=scale, born_charges=born_charges, dielectric=dielectric)
+    softest_rho = FORMAL_SOFTEST_RHO if charges == "formal" else SOFTEST_RHO
+    short_range, springs = transferable_short_range(crystal, chosen.charges, softest_rho)
+    return RigidIonModel(crystal, chosen.charges, short_range, springs)
 
 
 def pair_energy_forces_stress(crystal: Crystal, interaction: PairInteraction) -> EnergyForcesStress:

@@ -36,6 +36,8 @@ SWITCH_WIDTH = 2.0
 """Å: both terms go smoothly to zero between 4 and 6 Å."""
 SOFTEST_RHO, RHO_PER_IONICITY = 0.34, 0.18
 """Å"""
+FORMAL_SOFTEST_RHO = 0.44
+"""Å: for formal charges, which gives the textbook's 0.32 Å for MgO"""
 SPRING_LOG_STIFFNESS, SPRING_DECAY, SPRING_SIZE = float(np.log(0.4) + 5.54), 4.11, 2.57
 """ln(eV/Å²), 1/Å, 1/Å"""
 SPRING_COVALENCY = 1.5

@@ -180,6 +180,24 @@ def test_charges_and_dielectric_can_be_replaced_by_response_tensors():
         model.lattice_dynamics(born)
 
 
+def test_charges_can_be_chosen_in_every_way(tmp_path):
+    crystal = rocksalt("MgO", 4.21)
+    (tmp_path / "charges.yaml").write_text("Mg: 1.7\nO: -1.7\n")
+    born, dielectric = np.array([1.98, -1.98])[:, None, None] * np.eye(3), 3.0 * np.eye(3)
+    for choice, expected in (("scaled", 1.2), ("formal", 2.0), ({"Mg": 1.5, "O": -1.5}, 1.5)):
+        np.testing.assert_allclose(rigid_ion_model(crystal, choice).charges, [expected, -expected])
+    np.testing.assert_allclose(rigid_ion_model(crystal, tmp_path / "charges.yaml").charges, [1.7, -1.7])
+    screened = rigid_ion_model(crystal, "born", born_charges=born, dielectric=dielectric)
+    np.testing.assert_allclose(screened.charges[0], 1.98 / np.sqrt(3.0))
+    with pytest.raises(UserError, match="BORN file"):
+        rigid_ion_model(crystal, "born")
+
+
+def test_formal_charges_have_a_softer_wall_and_still_sensible_modes():
+    frequencies = rigid_ion_model(rocksalt("MgO", 4.21), "formal").lattice_dynamics().frequencies(GAMMA)
+    assert frequencies[0, -1] * THZ_TO_CM1 == pytest.approx(391, rel=0.25)
+
+
 def test_unknown_choice_of_charges_is_explained():
     with pytest.raises(UserError, match="'scaled', 'formal'"):
         rigid_ion_model(rocksalt("MgO", 4.21), charges="mulliken")
