@@ -10,7 +10,7 @@ from numpy import ndarray
 from scipy.special import erfc
 
 from mlrim.lattice.supercell import Supercell
-from mlrim.rim.supercell_pairs import COMPONENTS, pairs_to_images, summed_tensors, with_sum_rule
+from mlrim.rim.supercell_pairs import COMPONENTS, ImagePairs, pairs_to_images, summed_tensors, with_sum_rule, within
 from mlrim.units import COULOMB_EV_ANGSTROM
 
 DECAY = 5.3
@@ -27,15 +27,28 @@ def point_charge_force_constants(
     return with_sum_rule(supercell, point_charge_tensors(supercell, charges))
 
 
-def point_charge_tensors(supercell: Supercell, charges: Float[ndarray, "atoms"]) -> Float[ndarray, "6 atoms images"]:
-    """The six components of these force constants before the sum rule, eV/Å²."""
-    width = _balanced_width(supercell)
+def point_charge_tensors(
+    supercell: Supercell, charges: Float[ndarray, "atoms"], pairs: ImagePairs | None = None
+) -> Float[ndarray, "6 atoms images"]:
+    """The six components of these force constants before the sum rule, eV/Å².
+
+    Args:
+        pairs: all pairs within `near_reach` at least, where they are known already.
+    """
+    width = balanced_width(supercell)
+    if pairs is None:
+        pairs = pairs_to_images(supercell, DECAY / width)
     image_charges = np.repeat(charges, supercell.n_cells)
     scale = COULOMB_EV_ANGSTROM * charges[:, None] * image_charges
-    return scale * (_near(supercell, width) + _far(supercell, width))
+    return scale * (_near(supercell, within(pairs, DECAY / width), width) + _far(supercell, width))
 
 
-def _balanced_width(supercell: Supercell) -> float:
+def near_reach(supercell: Supercell) -> float:
+    """Range of the real-space sum, Å."""
+    return DECAY / balanced_width(supercell)
+
+
+def balanced_width(supercell: Supercell) -> float:
     """The Ewald parameter (1/Å) at which both sums take about as long."""
     n_atoms, n_images = supercell.crystal.n_atoms, supercell.n_atoms
     volume = abs(float(np.linalg.det(supercell.lattice)))
@@ -44,9 +57,8 @@ def _balanced_width(supercell: Supercell) -> float:
     return float((near / far) ** (1 / 6))
 
 
-def _near(supercell: Supercell, width: float) -> Float[ndarray, "6 atoms images"]:
+def _near(supercell: Supercell, pairs: ImagePairs, width: float) -> Float[ndarray, "6 atoms images"]:
     """Σ over the periodic images of −∇∇ erfc(Λr)/r, and the self term."""
-    pairs = pairs_to_images(supercell, DECAY / width)
     distance = np.sqrt(pairs.squares)
     gaussian = 2 * width / np.sqrt(np.pi) * np.exp(-(width**2) * pairs.squares)
     slope = (erfc(width * distance) / distance + gaussian) / pairs.squares

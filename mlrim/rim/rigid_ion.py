@@ -19,9 +19,9 @@ from mlrim.lattice.force_constants import PairForceConstants, with_self_blocks
 from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.charges import DEFAULT_SCALE, ionic_charges
-from mlrim.rim.coulomb import point_charge_tensors
+from mlrim.rim.coulomb import near_reach, point_charge_tensors
 from mlrim.rim.pair_potentials import PairInteraction
-from mlrim.rim.supercell_pairs import pairs_to_images, summed_tensors, with_sum_rule
+from mlrim.rim.supercell_pairs import pairs_to_images, summed_tensors, with_sum_rule, within
 from mlrim.rim.transfer import (
     FORMAL_SOFTEST_RHO,
     SOFTEST_RHO,
@@ -75,8 +75,9 @@ class RigidIonModel:
 
     def supercell_force_constants(self, supercell: Supercell) -> Float[ndarray, "atoms images 3 3"]:
         """Total force constants in a supercell of the crystal, compact and in canonical order, eV/Å²."""
-        tensors = point_charge_tensors(supercell, self.charges)
-        pairs = pairs_to_images(supercell, self.short_range.cutoff)
+        pairs = pairs_to_images(supercell, max(self.short_range.cutoff, near_reach(supercell)))
+        tensors = point_charge_tensors(supercell, self.charges, pairs)
+        pairs = within(pairs, self.short_range.cutoff)
         stiffness = _pair_stiffness(self.short_range, self.springs, pairs.i, pairs.j, np.sqrt(pairs.squares))
         bend = (stiffness.longitudinal - stiffness.transverse) / pairs.squares
         tensors += summed_tensors(supercell, pairs, -stiffness.transverse, -bend)

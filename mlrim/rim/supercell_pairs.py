@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
 from mlrim.lattice.supercell import Supercell
 
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -26,11 +25,22 @@ class ImagePairs(NamedTuple):
 
 
 def pairs_to_images(supercell: Supercell, cutoff: float) -> ImagePairs:
-    """All pairs of the infinite crystal closer than a cut-off (Å)."""
-    pairs = neighbour_pairs(supercell.crystal, cutoff)
-    image = pairs.j if supercell.n_cells == 1 else supercell.image_index(pairs.j, pairs.shifts)
-    vectors = pair_vectors(supercell.crystal, pairs)
-    return ImagePairs(pairs.i, pairs.j, np.asarray(image), vectors, np.einsum("pa,pa->p", vectors, vectors))
+    """All pairs of the infinite crystal closer than a cut-off (Å), in no particular order."""
+    from vesin import NeighborList
+
+    crystal = supercell.crystal
+    i, j, shifts, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
+        points=crystal.positions, box=crystal.lattice, periodic=True, quantities="ijSD", copy=True
+    )
+    i, j = i.astype(np.int64), j.astype(np.int64)
+    image = j if supercell.n_cells == 1 else supercell.image_index(j, shifts.astype(np.int64))
+    return ImagePairs(i, j, np.asarray(image), vectors, np.einsum("pa,pa->p", vectors, vectors))
+
+
+def within(pairs: ImagePairs, cutoff: float) -> ImagePairs:
+    """The pairs closer than a cut-off (Å)."""
+    inside = np.flatnonzero(pairs.squares < cutoff**2)
+    return pairs if len(inside) == len(pairs.squares) else ImagePairs(*(part[inside] for part in pairs))
 
 
 def summed_tensors(
