@@ -210,6 +210,12 @@ def test_default_model_is_sensible(crystal, modes, permittivity):
     assert np.linalg.eigvalsh(model.dielectric).max() < permittivity[1]
 
 
+@pytest.mark.parametrize("crystal", [rocksalt("MgO", 4.217), fluorite(5.413)], ids=["MgO", "CaF2"])
+def test_cubic_triplets_are_degenerate(crystal):
+    frequencies = default_shell_model(crystal).lattice_dynamics().frequencies(GAMMA)[0, 3:] * THZ_TO_CM1
+    assert np.ptp(frequencies.reshape(-1, 3), axis=1).max() < 1e-6
+
+
 def test_elements_have_no_shells():
     model = default_shell_model(Crystal.from_ase(bulk("Si")))
     np.testing.assert_allclose(model.dielectric, np.eye(3))
