@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer, seed_everythin
 from rich.console import Console
 from rich.tree import Tree
 
+from mlrim.callbacks.epoch_seeds import EpochSeeds
 from mlrim.callbacks.model_header import ModelHeader
 from mlrim.callbacks.progress import silence_small_talk
 from mlrim.callbacks.run_provenance import RunProvenance
@@ -30,7 +31,8 @@ def main(config: DictConfig) -> float | None:
     datamodule = instantiate(config.data)
     model = instantiate(config.model)
     task = instantiate(config.task, model=model)
-    callbacks = [*built(config.callbacks), model_header(config), RunProvenance(config.paths.run, config.seed)]
+    always = [model_header(config), EpochSeeds(config.seed), RunProvenance(config.paths.run, config.seed)]
+    callbacks = [*built(config.callbacks), *always]
     trainer = instantiate(config.trainer, callbacks=callbacks, logger=built(config.logger))
 
     if not config.quiet and trainer.is_global_zero:

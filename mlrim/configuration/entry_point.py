@@ -32,6 +32,8 @@ from mlrim.configuration.sources import with_sources
 from mlrim.errors import UserError
 
 BAD_INPUT, BAD_CONFIGURATION, INTERRUPTED = 1, 2, 130
+MULTIRUN_FLAGS = ("-m", "--multirun")
+"""May stand anywhere on the command line; argparse wants them before or after all other words."""
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 Main = Callable[[DictConfig], Any]
@@ -43,6 +45,7 @@ def entry_point(config_name: str, schema: type, checks: Iterable[Check] = ()) ->
     def decorate(function: Main) -> Callable[[], None]:
         @functools.wraps(function)
         def main() -> None:
+            sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in MULTIRUN_FLAGS)
             arguments = get_args_parser().parse_args()
             runs = not (arguments.help or arguments.hydra_help or arguments.cfg or arguments.info)
             if runs and not arguments.shell_completion:

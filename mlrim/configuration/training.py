@@ -118,7 +118,10 @@ def sweep_problems(config: dict[str, Any]) -> Iterator[Problem]:
     yield from found
     if not found:
         study = read_study(config["sweep"])
-        trial = [*study.overrides, *as_overrides(simplest_values(study))]
+        given = [word for word in HydraConfig.get().overrides.task if not word.startswith("sweep=")]
+        for key in study.parameters.keys() & {word.lstrip("+").split("=")[0] for word in given}:
+            yield Problem(key, "is searched by the study and cannot be fixed at the same time.")
+        trial = [*study.overrides, *as_overrides(simplest_values(study)), *given]
         for problem in validate("train", trial, TrainConfig, [training_checks]):
             yield replace(problem, source=f"sweeps/{config['sweep']}.yaml")
     if str(config["trainer"].get("strategy", "auto")).startswith(("ddp", "fsdp", "deepspeed", "{")):
