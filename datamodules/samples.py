@@ -135,8 +135,9 @@ def labels_of(sample: Sample, wave: int) -> ForceConstantLabels:
 
 
 def _mode_tensors(modes: ModeArrays, index: int) -> ModeLabels:
-    parts = [torch.from_numpy(np.ascontiguousarray(column[index : index + 1])) for column in modes]
-    return ModeLabels(*parts, known=torch.ones(parts[2].shape, dtype=torch.bool))
+    parts = (torch.from_numpy(np.ascontiguousarray(column[index : index + 1])) for column in modes)
+    qpoint, basis, eigenvalues, target = parts
+    return ModeLabels(qpoint, basis, eigenvalues, target, known=torch.ones(eigenvalues.shape, dtype=torch.bool))
 
 
 def _wave_vectors(record: Record, count: int) -> Float[ndarray, "qpoints 3"]:

@@ -139,8 +139,7 @@ def build_graph(
         dtype: of the floating-point tensors.
     """
     pairs = neighbour_pairs(crystal, cutoff)
-    none = symprec is None
-    operations = identity_operation(crystal.n_atoms) if none else symmetry_operations(crystal, symprec)
+    operations = identity_operation(crystal.n_atoms) if symprec is None else symmetry_operations(crystal, symprec)
     orbits = atom_orbits(operations)
     sites, atom_site = np.unique(orbits.representative, return_inverse=True)
     vectors = pair_vectors(crystal, pairs)

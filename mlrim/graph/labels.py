@@ -46,11 +46,14 @@ class ForceConstantLabels(NamedTuple):
 
     def to(self, device: torch.device | str) -> "ForceConstantLabels":
         """The same labels on another device."""
-        parts = [
-            ModeLabels(*(tensor.to(device) for tensor in part)) if isinstance(part, ModeLabels) else part.to(device)
-            for part in self
-        ]
-        return type(self)(*parts)
+        return type(self)(
+            self.edge_entry.to(device),
+            self.self_entry.to(device),
+            self.target.to(device),
+            self.unreached.to(device),
+            ModeLabels(*(tensor.to(device) for tensor in self.gamma)),
+            ModeLabels(*(tensor.to(device) for tensor in self.wave)),
+        )
 
 
 def batch_labels(labels: Sequence[ForceConstantLabels]) -> ForceConstantLabels:

@@ -55,6 +55,8 @@ class DeltaModel(nn.Module):
         dropout: share of hidden units dropped while training.
     """
 
+    log_scale: Tensor
+
     def __init__(
         self,
         scalars: int = 128,
@@ -144,7 +146,8 @@ class DeltaModel(nn.Module):
         distance, direction = _polar(graph.pair_vector)
         envelope = smooth_switch(distance, self.cutoff - 1, self.cutoff)
         reduced = reduced_pair_distance(graph)
-        log_scale = sum(coefficient * (reduced - 1) ** power for power, coefficient in enumerate(self.log_scale))
+        powers = torch.arange(len(self.log_scale), device=reduced.device)
+        log_scale = ((reduced[:, None] - 1) ** powers) @ self.log_scale
         return PairGeometry(
             i=graph.pair_i,
             j=graph.pair_j,
@@ -165,6 +168,10 @@ class DeltaModel(nn.Module):
 
 class SiteEmbedding(nn.Module):
     """First state of a site from its element, SOAP descriptor, charge, coordination and response."""
+
+    properties: Tensor
+    soap_mean: Tensor
+    soap_deviation: Tensor
 
     def __init__(self, channels: Channels) -> None:
         super().__init__()

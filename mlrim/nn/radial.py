@@ -21,6 +21,8 @@ class RadialBasis(nn.Module):
         cutoff: Å.
     """
 
+    wave_numbers: Tensor
+
     def __init__(self, size: int, cutoff: float) -> None:
         super().__init__()
         self.cutoff = cutoff

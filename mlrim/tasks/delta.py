@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR
@@ -75,7 +76,8 @@ class DeltaTask(LightningModule):
     def setup(self, stage: str) -> None:
         """Before training, put the training set's statistics into the network."""
         if stage == "fit":
-            self.model.set_statistics(delta_statistics(self.trainer.datamodule.training_samples()))
+            datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.model.set_statistics(delta_statistics(datamodule.training_samples()))
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -135,11 +137,11 @@ class DeltaTask(LightningModule):
         components.reset()
         gamma.reset()
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the chosen schedule."""
         decayed = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
         plain = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
-        groups = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
         optimizer = AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         if self.schedule == "restarts":
             restarts = CosineAnnealingWarmRestarts(optimizer, self.restart_epochs)
