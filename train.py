@@ -54,9 +54,8 @@ def built(blocks: DictConfig | None) -> list[Any]:
 
 def model_header(config: DictConfig) -> Callback:
     """What checkpoints record so that predict.py can rebuild the model and its input."""
-    resolved = OmegaConf.to_container(config, resolve=True)
-    facts = ("name", "baseline", "label", "cutoff", "seed")
-    return ModelHeader(resolved["model"], {key: resolved[key] for key in facts})
+    model: Any = OmegaConf.to_container(config.model, resolve=True)
+    return ModelHeader(model, {key: config[key] for key in ("name", "baseline", "label", "cutoff", "seed")})
 
 
 def monitored(trainer: Trainer, metric: str) -> float | None:

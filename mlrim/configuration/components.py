@@ -86,7 +86,7 @@ def signature_problems(
     """Unknown, missing and wrongly typed arguments of one block."""
     named = named_parameters(target)
     open_ended = accepts_anything(target)
-    hints = annotations_of(target.__init__ if isinstance(target, type) else target)
+    hints = annotations_of(constructor_of(target))
     for key, value in block.items():
         if key in HYDRA_KEYS:
             continue
@@ -99,6 +99,11 @@ def signature_problems(
             yield Problem(f"{location}.{key}", wrong.message, wrong.allowed)
     if not block.get("_partial_") and not block.get("_args_"):
         yield from missing_arguments(block, named, location, provided)
+
+
+def constructor_of(target: Any) -> Any:
+    """What is called when `target` is: a function itself, the constructor of a class."""
+    return target.__init__ if isinstance(target, type) else target  # type: ignore[misc]
 
 
 def named_parameters(target: Any) -> dict[str, inspect.Parameter]:

@@ -1,6 +1,7 @@
 """Turn a composition that Hydra refuses into problems that name the mistyped words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
@@ -123,13 +124,14 @@ def arguments_of_block(config: DictConfig, location: str) -> list[str]:
     block = OmegaConf.select(config, location) if location else None
     if not isinstance(block, DictConfig) or "_target_" not in block:
         return []
-    return list(named_parameters(find_target(block._get_node("_target_")._value())))
+    plain_block: Any = OmegaConf.to_container(block, resolve=False)
+    return list(named_parameters(find_target(plain_block["_target_"])))
 
 
 def dotted_keys(config: DictConfig, prefix: str = "") -> list[str]:
     """All keys of a configuration, inner nodes included, in dotted form."""
     keys: list[str] = []
-    for key in config:
+    for key in map(str, config):
         keys.append(f"{prefix}{key}")
         if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
             node = config[key]

@@ -80,7 +80,7 @@ def value_problems(value: Any, annotation: Any, location: str) -> Iterator[Probl
                 yield from component_problems(block, f"{location}.{name}", marker.base, marker.provided)
             elif block is not None:
                 yield Problem(f"{location}.{name}", "must be a block with a _target_, or null.")
-    elif dataclasses.is_dataclass(annotation) and isinstance(value, dict):
+    elif isinstance(annotation, type) and dataclasses.is_dataclass(annotation) and isinstance(value, dict):
         yield from mapping_problems(value, annotation, location)
     elif wrong := mismatch(value, annotation):
         yield Problem(location, wrong.message, wrong.allowed)

@@ -131,7 +131,8 @@ def write_results(running: optuna.Study, folder: Path, study: Study) -> None:
 
 def print_results(running: optuna.Study, folder: Path, rows: int = 10) -> None:
     """A table of the best trials, and where everything is."""
-    ranked = sorted(completed(running), key=lambda trial: trial.value, reverse=running.direction.name == "MAXIMIZE")
+    sign = -1 if running.direction.name == "MAXIMIZE" else 1
+    ranked = sorted(completed(running), key=lambda trial: sign * trial.values[0])
     table = Table(
         title=f"study {running.study_name}: {len(running.get_trials(deepcopy=False))} trials", title_justify="left"
     )
