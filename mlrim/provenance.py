@@ -14,7 +14,7 @@ import mlrim
 
 PACKAGES = (
     "torch", "numpy", "scipy", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "optuna",
-    "e3nn", "lmdb", "phonopy", "symfc", "spglib", "seekpath", "ase", "pymatgen", "dscribe", "vesin",
+    "e3nn", "lmdb", "phonopy", "symfc", "spglib", "seekpath", "ase", "pymatgen", "dscribe",
 )  # fmt: skip
 
 

@@ -20,14 +20,21 @@ class Pairs(NamedTuple):
 
 def neighbour_pairs(crystal: Crystal, cutoff: float) -> Pairs:
     """All directed pairs closer than `cutoff` (Å), sorted by (i, j, R); the pair of an atom with itself is left out."""
-    from vesin import NeighborList
+    pairs = unsorted_pairs(crystal, cutoff)
+    order = np.lexsort((pairs.shifts[:, 2], pairs.shifts[:, 1], pairs.shifts[:, 0], pairs.j, pairs.i))
+    return Pairs(*(part[order] for part in pairs))
 
-    i, j, shifts = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=crystal.positions, box=crystal.lattice, periodic=True, quantities="ijS", copy=True
-    )
-    i, j, shifts = i.astype(np.int64), j.astype(np.int64), shifts.astype(np.int64)
-    order = np.lexsort((shifts[:, 2], shifts[:, 1], shifts[:, 0], j, i))
-    return Pairs(i[order], j[order], shifts[order])
+
+def unsorted_pairs(crystal: Crystal, cutoff: float) -> Pairs:
+    """The same in no particular order."""
+    from pymatgen.optimization.neighbors import find_points_in_spheres
+
+    positions = np.ascontiguousarray(crystal.positions, dtype=float)
+    lattice = np.ascontiguousarray(crystal.lattice, dtype=float)
+    i, j, shifts, _ = find_points_in_spheres(positions, positions, float(cutoff), np.ones(3, np.int64), lattice)
+    shifts = shifts.astype(np.int64)
+    others = (i != j) | shifts.any(axis=1)
+    return Pairs(i[others].astype(np.int64), j[others].astype(np.int64), shifts[others])
 
 
 def pair_vectors(crystal: Crystal, pairs: Pairs) -> Float[ndarray, "pairs 3"]:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from mlrim.lattice.neighbours import pair_vectors, unsorted_pairs
 from mlrim.lattice.supercell import Supercell
 
 COMPONENTS = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
@@ -26,14 +27,11 @@ class ImagePairs(NamedTuple):
 
 def pairs_to_images(supercell: Supercell, cutoff: float) -> ImagePairs:
     """All pairs of the infinite crystal closer than a cut-off (Å), in no particular order."""
-    from vesin import NeighborList
-
     crystal = supercell.crystal
-    i, j, shifts, vectors = NeighborList(cutoff=cutoff, full_list=True).compute(
-        points=crystal.positions, box=crystal.lattice, periodic=True, quantities="ijSD", copy=True
-    )
-    i, j = i.astype(np.int64), j.astype(np.int64)
-    image = j if supercell.n_cells == 1 else supercell.image_index(j, shifts.astype(np.int64))
+    pairs = unsorted_pairs(crystal, cutoff)
+    i, j, shifts = pairs
+    vectors = pair_vectors(crystal, pairs)
+    image = j if supercell.n_cells == 1 else supercell.image_index(j, shifts)
     return ImagePairs(i, j, np.asarray(image), vectors, np.einsum("pa,pa->p", vectors, vectors))
 
 
