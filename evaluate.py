@@ -1,11 +1,10 @@
 """Compare models with reference force constants: python evaluate.py ckpt=[best.ckpt,rim] data=data/phonondb."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrim.command_line import command
 from mlrim.errors import UserError
-from mlrim.evaluation.options import EvaluateOptions, chosen_records, model_names
+from mlrim.evaluation.options import EvaluateOptions, check_split_choice, chosen_records, model_names
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,28 +12,34 @@ if TYPE_CHECKING:
     from mlrim.evaluation.compare import Outcome
 
 
-@command("evaluate", EvaluateOptions)
+@command("evaluate", EvaluateOptions, checks=[check_split_choice])
 def main(options: EvaluateOptions) -> None:
     """Choose the records, compare every model on each, write and show the tables."""
     from rich.console import Console
 
     from datamodules.store import RecordStore
     from mlrim.evaluation.tables import benchmark_table, overview_table, write_evaluation
+    from mlrim.output_folder import require_output_folder
 
+    out = require_output_folder(options.out)
     console = Console(quiet=options.quiet)
     models, store = model_names(options), RecordStore(options.data)
     outcomes = compare_with_progress(options, models, chosen_records(store, options), console)
     rows = [row for outcome in outcomes for row in outcome.rows]
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     settings = vars(options) | {"content_hash": store.manifest.content_hash}
-    content = write_evaluation(rows, failures, Path(options.out), settings)
+    content = write_evaluation(rows, failures, out, settings)
     console.print(overview_table(content))
     benchmarks = benchmark_table(rows)
     if benchmarks is not None:
         console.print(benchmarks)
-    console.print(f"tables: {Path(options.out)}", highlight=False)
+    console.print(f"tables: {out}", highlight=False)
     if failures:
-        raise UserError(f"{len(failures)} comparisons failed, see {Path(options.out) / 'failures.csv'}")
+        first = failures[0]
+        raise UserError(
+            f"{len(failures)} of {len(failures) + len(rows)} comparisons failed, see {out / 'failures.csv'}; the "
+            f"first: {first.model} on {first.id}: {first.reason}"
+        )
 
 
 def compare_with_progress(

@@ -1,7 +1,5 @@
 """Predict the vibrations of crystals: python predict.py ckpt=rim structure=examples/MgO.cif."""
 
-from pathlib import Path
-
 from mlrim.command_line import command
 from mlrim.prediction_options import PredictOptions, check_sources, settings_from
 
@@ -12,8 +10,10 @@ def main(options: PredictOptions) -> None:
     from rich.console import Console
 
     from mlrim.batch import file_jobs, raise_failures, run_jobs, structure_files
+    from mlrim.output_folder import require_output_folder
     from mlrim.predictors import load_predictor
 
+    out = require_output_folder(options.out)
     console = Console(quiet=options.quiet)
     predictor = load_predictor(options.ckpt)
     if options.data is not None:
@@ -22,7 +22,7 @@ def main(options: PredictOptions) -> None:
         jobs = record_jobs(options.data, options.structure)
     else:
         jobs = file_jobs(structure_files(options.structure), options.symprec, options.born)
-    failures = run_jobs(jobs, predictor, settings_from(options), Path(options.out), list(options.figures), console)
+    failures = run_jobs(jobs, predictor, settings_from(options), out, list(options.figures), console)
     raise_failures(failures, len(jobs))
 
 

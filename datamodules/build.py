@@ -66,16 +66,34 @@ class BuildOptions:
 
 def main() -> None:
     """The command."""
-    run_command("datamodules.build", BuildOptions, lambda options: print(summary(build(options), options.out)))
+    run_command("datamodules.build", BuildOptions, build_and_report)
+
+
+def build_and_report(options: BuildOptions) -> None:
+    """Build a data set and say what became of the inputs.
+
+    Raises:
+        UserError: as `build` does, or no input became a record.
+    """
+    manifest = build(options)
+    if manifest.counts["records"] == 0:
+        first = RecordStore(options.out).rejects()[0]
+        raise UserError(
+            f"none of {manifest.counts['inputs']} inputs became a record; {options.out / 'rejects.csv'} says why, for "
+            f"example {first.input}: {first.reason}. Is source={options.source} right "
+            f"({IMPORTERS[options.source].describes})?"
+        )
+    print(summary(manifest, options.out))
 
 
 def build(options: BuildOptions) -> Manifest:
-    """Build a data set and return its manifest.
+    """Build a data set and return its manifest; one that holds no records is replaced without being asked.
 
     Raises:
         UserError: no such path, nothing to read, a finished data set in the way, or no room on the disk.
     """
     _require_free(options)
+    replaces = options.out.exists()
     inputs = _find_inputs(options)
     writer = StoreWriter(options.out, _recipe(options))
     try:
@@ -84,7 +102,7 @@ def build(options: BuildOptions) -> Manifest:
             for outcomes in _saved_together(_read_all(inputs, writer.known(), options)):
                 writer.add(outcome for outcome in outcomes if outcome is not None)
                 progress.advance(task, len(outcomes))
-        return writer.finish((one.name for one in inputs), options.overwrite)
+        return writer.finish((one.name for one in inputs), replaces)
     finally:
         writer.close()
 
@@ -116,9 +134,9 @@ def _require_free(options: BuildOptions) -> None:
         return
     if not (options.out / "manifest.json").is_file() or not (options.out / "data.mdb").is_file():
         raise UserError(f"out={options.out} exists and is no data set; choose another folder or remove it")
-    if options.overwrite:
+    records = 0 if options.overwrite else len(RecordStore(options.out))
+    if records == 0:
         return
-    records = len(RecordStore(options.out))
     raise UserError(
         f"out={options.out} is a finished data set of {records} records; choose another folder, or say overwrite=true"
     )
@@ -129,7 +147,7 @@ def _find_inputs(options: BuildOptions) -> list[Input]:
     if importer.needs_path and options.path is None:
         raise UserError(f"source={importer.name} needs path=…: {importer.describes}")
     if not importer.needs_path and options.path is not None:
-        raise UserError(f"source={importer.name} takes no path; leave path= out")
+        raise UserError(f"source={importer.name} generates its records and takes no path; leave path=… out")
     if options.path is not None and not options.path.exists():
         raise UserError(f"path={options.path} does not exist; source={importer.name} reads {importer.describes}")
     inputs = importer.find(options.path)

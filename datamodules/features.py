@@ -23,6 +23,7 @@ from datamodules.store import RecordStore, close_store, features_key, write_json
 from datamodules.threads import worker_pool
 from datamodules.writing import MAP_SIZE, hashed_line
 from mlrim.configuration.types import AtLeast
+from mlrim.errors import UserError
 from mlrim.graph.descriptors import coordination_numbers, soap_descriptor
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import space_group
@@ -78,13 +79,21 @@ def store_features(options: FeaturesOptions) -> None:
     features = dict(zip(ids, computed, strict=True))
     digest = hashlib.sha256(b"".join(hashed_line(name, features[name]) for name in ids)).hexdigest()
     close_store(store.path)
-    with (
-        lmdb.open(str(store.path), map_size=MAP_SIZE, readahead=False, lock=False) as environment,
-        environment.begin(write=True) as transaction,
-    ):
-        for name in ids:
-            transaction.put(features_key(name), features[name])
-    write_json(store.path / "manifest.json", asdict(replace(manifest, features=FEATURES, features_hash=digest)))
+    try:
+        with (
+            lmdb.open(str(store.path), map_size=MAP_SIZE, readahead=False, lock=False) as environment,
+            environment.begin(write=True) as transaction,
+        ):
+            for name in ids:
+                transaction.put(features_key(name), features[name])
+        size = (store.path / "data.mdb").stat().st_size
+        new = replace(manifest, features=FEATURES, features_hash=digest, data_bytes=size)
+        write_json(store.path / "manifest.json", asdict(new))
+    except (lmdb.Error, OSError) as error:
+        raise UserError(
+            f"cannot write to {store.path} ({error}): the disk is full or not writable; free some space and run the "
+            "same command again"
+        ) from error
     print(f"features of {len(ids)} records in {options.data}")
 
 

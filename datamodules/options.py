@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_type_hints
 import yaml
 
 from mlrim.configuration.problems import Problem, did_you_mean, listed, report
-from mlrim.configuration.types import describe, mismatch
+from mlrim.configuration.types import describe, fits, mismatch
 
 Options = TypeVar("Options")
 BAD_CONFIGURATION = 2
@@ -35,13 +35,17 @@ def parse(arguments: Sequence[str], options: type) -> tuple[dict[str, Any], list
     types = get_type_hints(options, include_extras=True)
     values: dict[str, Any] = {}
     problems = []
+    seen: set[str] = set()
     for argument in arguments:
         key, separator, text = argument.partition("=")
         if not separator:
             problems.append(Problem(argument, "is not of the form key=value.", listed(fields)))
         elif key not in fields:
             problems.append(Problem(key, f"unknown option.{did_you_mean(key, fields)}", listed(fields)))
+        elif key in seen:
+            problems.append(Problem(key, "is given more than once.", "one value"))
         else:
+            seen.add(key)
             value, problem = _value(key, text, types[key])
             values[key] = value
             problems += [problem] if problem else []
@@ -61,6 +65,8 @@ def usage(name: str, options: type) -> str:
 
 def _value(key: str, text: str, annotation: Any) -> tuple[Any, Problem | None]:
     """The first reading of a text that the option allows: as YAML, as a number (YAML takes 1e-5 for text), as text."""
+    if text in ("", "''", '""') and not fits(None, annotation):
+        return None, Problem(key, "is empty.", describe(annotation))
     readings = _readings(text)
     for value in readings:
         if mismatch(value, annotation) is None:

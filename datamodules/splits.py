@@ -134,7 +134,7 @@ def load_split(path: Path, index: Sequence[IndexEntry]) -> Split:
     except OSError as error:
         raise UserError(f"the split file {path} cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no split file ({error})") from error
+        raise UserError(f"{path} is no split file ({error}); make one with python -m datamodules.splits") from error
     check_split(split, index)
     return split
 

@@ -13,7 +13,8 @@ import csv
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +80,8 @@ class Manifest:
     """Descriptor name: what it is and its parameters."""
     features_hash: str = ""
     """SHA-256 over the descriptors of all records; they can be computed again without changing the content hash."""
+    data_bytes: int = field(default=0, compare=False)
+    """Size of data.mdb; a shorter file was copied incompletely, and reading it would end the process."""
 
 
 class RecordStore:
@@ -118,15 +121,18 @@ class RecordStore:
     @cached_property
     def manifest(self) -> Manifest:
         """The data set's manifest."""
-        return Manifest(**_read_json(self.path / "manifest.json"))
+        content = _read_json(self.path / "manifest.json")
+        with _damage_told(self.path / "manifest.json"):
+            return Manifest(**content)
 
     @cached_property
     def index(self) -> tuple[IndexEntry, ...]:
         """One entry per record, sorted by id."""
         rows = _read_json(self.path / "index.json")
-        return tuple(
-            IndexEntry(**row | {"elements": tuple(row["elements"]), "levels": tuple(row["levels"])}) for row in rows
-        )
+        with _damage_told(self.path / "index.json"):
+            return tuple(
+                IndexEntry(**row | {"elements": tuple(row["elements"]), "levels": tuple(row["levels"])}) for row in rows
+            )
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -193,18 +199,35 @@ def _require_finished(path: Path) -> None:
             f"there is no data set at {path}; make one with python -m datamodules.build source=… path=… out={path} "
             f"(source=embedded needs no path)"
         )
-    version = _read_json(path / "manifest.json").get("store_version")
+    manifest = _read_json(path / "manifest.json")
+    with _damage_told(path / "manifest.json"):
+        version, needed = manifest.get("store_version"), manifest.get("data_bytes", 0)
     if version != STORE_VERSION:
         raise UserError(
             f"the data set {path} has layout version {version}, this program reads {STORE_VERSION}; build it again"
         )
+    found = (path / "data.mdb").stat().st_size
+    if found < needed:
+        raise UserError(
+            f"{path / 'data.mdb'} is incomplete ({found} of {needed} bytes); copy the data set or build it again"
+        )
 
 
 def _read_json(path: Path) -> Any:
-    try:
+    with _damage_told(path):
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); the data set is damaged, build it again") from error
+
+
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """Contents of a file that are not what this program writes become a message about the file."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); the data set is damaged, build it again with "
+            "overwrite=true"
+        ) from error
 
 
 _OPEN: dict[Path, tuple[int, lmdb.Environment]] = {}

@@ -155,6 +155,7 @@ class StoreWriter:
             content_hash=content.hexdigest(),
             features=self.recipe.features,
             features_hash=features.hexdigest() if self.recipe.features else "",
+            data_bytes=(folder / "data.mdb").stat().st_size,
         )
         write_json(folder / "index.json", entries)
         write_rejects(folder / "rejects.csv", rejects)

@@ -1,6 +1,5 @@
 """Predicting many structures: which ones, with progress, and what failed."""
 
-import errno
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrim.errors import UserError
+from mlrim.output_folder import DISK_ERRORS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".cif", ".vasp", ".poscar", ".yaml", ".xz", ".xyz", ".extxyz", ".json", ".res", ".gen", ".in", ".xsf")
 NAMES = ("POSCAR", "CONTCAR")
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
-"""What a full, protected or limited disk raises."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ def structure_files(pattern: str) -> list[Path]:
     if has_magic(pattern) and not Path(pattern).exists():
         found = sorted(path for path in map(Path, glob(pattern, recursive=True)) if path.is_file())
         if not found:
-            raise UserError(f"no file matches structure={pattern}")
+            raise UserError(f"no file matches structure={pattern}; * and ? stand for any characters")
         return found
     folder = Path(pattern)
     if not folder.is_dir():
@@ -103,7 +101,8 @@ def run_jobs(
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
-            failures.append(Failure(job.label, f"cannot write to '{out}': {os.strerror(error.errno)}"))
+            reason = f"cannot write to '{out}': {os.strerror(error.errno)}; free some space or choose another out=…"
+            failures.append(Failure(job.label, reason))
         except Exception as error:
             if len(jobs) == 1:
                 raise

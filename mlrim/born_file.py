@@ -24,12 +24,13 @@ def read_born(path: str | Path, crystal: Crystal) -> LongRange:
 
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"BORN file '{path}' does not exist")
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise UserError(f"BORN file '{path}' {what}; give the path of a file, or leave born= out")
     try:
         content = parse_BORN(crystal.to_phonopy(), filename=path)
         born = np.array(content["born"], dtype=float)
         dielectric = np.array(content["dielectric"], dtype=float)
-    except (ValueError, IndexError, RuntimeError, KeyError, TypeError) as error:
+    except (ValueError, IndexError, RuntimeError, KeyError, TypeError, OSError) as error:
         raise UserError(
             f"cannot use BORN file '{path}' for {crystal.formula} ({' '.join(str(error).split())}); expected: a unit "
             "factor or comment, one line of nine numbers for ε∞, then one such line of Z* for every "

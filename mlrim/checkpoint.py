@@ -113,11 +113,17 @@ def build(path: Path, found: Mapping[str, Any], weights: Mapping[str, Tensor]) -
     try:
         model = constructor(**found["model"])
         model.load_state_dict(weights)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise UserError(
-            f"{path}: the stored configuration or weights do not fit {constructor.__name__} of this version: "
-            f"{str(error).splitlines()[0]} Use the version of mlrim that wrote it, or train again."
+            f"{path}: the stored configuration or weights do not fit {constructor.__name__} of this version "
+            f"({str(error).splitlines()[0].rstrip(':')}). Use the version of mlrim that wrote it, or train again."
         ) from error
+    broken = [name for name, value in model.state_dict().items() if not torch.isfinite(value).all()]
+    if broken:
+        raise UserError(
+            f"{path} holds weights that are not finite numbers ({broken[0]}): its training diverged or the file is "
+            "damaged. Use an earlier checkpoint, or train again with a lower task.learning_rate."
+        )
     return model
 
 
@@ -140,7 +146,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise UserError(refusal(path, str(error))) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, UnicodeDecodeError, IndexError) as error:
         raise UserError(damaged(path)) from error
-    if not isinstance(contents, dict) or HEADER not in contents or "state_dict" not in contents:
+    if not isinstance(contents, dict) or HEADER not in contents or not isinstance(contents.get("state_dict"), dict):
         raise UserError(
             f'{path} is a torch file but no mlrim checkpoint: it has no entry "{HEADER}". '
             "Use a file that train.py wrote (checkpoints/*.ckpt) or an exported model folder."
@@ -162,23 +168,29 @@ def refusal(path: Path, reason: str) -> str:
 
 def damaged(path: Path) -> str:
     """The message for a file that cannot be read."""
-    return f"{path} is damaged or not a checkpoint (truncated download?). Copy or train it again."
+    return (
+        f"{path} is damaged or not a checkpoint (truncated download?). Checkpoints are files checkpoints/*.ckpt that "
+        "train.py wrote, or exported folders. Copy or train it again."
+    )
 
 
 def upgraded(found: Any, path: Path) -> dict[str, Any]:
     """A stored header brought to the current version, checked."""
     version = found.get("version") if isinstance(found, dict) else None
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise UserError(
             f"{path} has checkpoint version {version}; this mlrim reads versions 1 to {VERSION}. "
-            "Install a newer mlrim to read it."
+            "Install a newer mlrim to read it, or train the model again."
         )
     while found["version"] < VERSION:
         found = UPGRADES[found["version"]](found)
-    if not {"kind", "model", "metadata"} <= found.keys():
+    if not {"kind", "model", "metadata"} <= found.keys() or not isinstance(found["model"], dict):
         raise UserError(damaged(path))
     if found["kind"] not in KINDS:
-        raise UserError(f'{path} holds a model of unknown kind "{found["kind"]}". Known: {", ".join(KINDS)}.')
+        raise UserError(
+            f'{path} holds a model of unknown kind "{found["kind"]}". Known: {", ".join(KINDS)}. '
+            "Install a newer mlrim if that is a later one."
+        )
     return found
 
 
@@ -205,12 +217,15 @@ def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Header and weights of an exported model; raises UserError when a file is missing or damaged."""
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
-            raise UserError(f"{folder} is no exported model: it has no {name}.")
+            raise UserError(
+                f"{folder} is a folder but no exported model: it has no {name}. "
+                "Give a file checkpoints/*.ckpt of a run, or a folder that was exported."
+            )
     try:
         found = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
         weights = safetensors.torch.load_file(folder / WEIGHTS_FILE)
     except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
-        raise UserError(f"The exported model {folder} is damaged: {error}") from error
+        raise UserError(f"The exported model {folder} is damaged ({error}). Copy or export it again.") from error
     return upgraded(found, folder / CONFIG_FILE), weights
 
 

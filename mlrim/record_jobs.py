@@ -27,7 +27,11 @@ def record_jobs(data: str, pattern: str) -> list[Job]:
     matching = [name for name in store.ids if fnmatchcase(name, pattern)]
     if not matching:
         hint = did_you_mean(pattern, store.ids)
-        raise UserError(f"no record of {data} ({len(store)} records) matches structure={pattern}.{hint}")
+        raise UserError(
+            f"no record of {data} ({len(store)} records) matches structure={pattern}.{hint} With data=… give the id of "
+            f"a record such as {store.ids[0] if store.ids else 'mp-1265'}, or a pattern such as 'mp-12*'; leave data= "
+            "out to read a structure file."
+        )
 
     def reader(name: str) -> Callable[[], tuple[InputStructure, Known]]:
         return lambda: from_record(store[name], Path(data))

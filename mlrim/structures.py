@@ -5,7 +5,7 @@ averaged over the space group found within a tolerance, so that symmetry-equival
 the last digit. What was changed is said in `InputStructure.notes`.
 """
 
-import lzma
+import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,6 +20,7 @@ from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.detection import symmetry_dataset
 from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
+from mlrim.phonopy_yaml import read_phonopy_yaml
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -85,7 +86,10 @@ def primitive_crystal(crystal: Crystal, symprec: float = POSITION_TOLERANCE) -> 
     notes = []
     dataset = symmetry_dataset(crystal, symprec)
     if dataset is None:
-        raise UserError("spglib cannot find the symmetry of the structure: do atoms overlap?")
+        raise UserError(
+            f"spglib cannot find the symmetry of the structure within symprec={symprec:g} Å; a tolerance near an "
+            f"interatomic distance does not work, {POSITION_TOLERANCE:g} does for most files"
+        )
     _, kept = np.unique(dataset.mapping_to_primitive, return_index=True)
     if len(kept) < crystal.n_atoms:
         notes.append(f"reduced the cell of {crystal.n_atoms} atoms to the primitive cell of {len(kept)}")
@@ -132,7 +136,7 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise UserError(f"'{path}' is a folder; give a structure file, or a glob such as '{path}/*.cif'")
     if path.stat().st_size == 0:
-        raise UserError(f"structure file '{path}' is empty")
+        raise UserError(f"structure file '{path}' is empty; copy it again (formats: {FORMATS})")
 
 
 def _read_with_ase(path: Path) -> "Atoms":
@@ -148,29 +152,39 @@ def _read_with_ase(path: Path) -> "Atoms":
             warnings.simplefilter("ignore")
             atoms = read(path, format="vasp" if poscar else None)
     except Exception as error:
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise UserError(
-            f"cannot read a structure from '{path}' ({reason[:300]}); expected {FORMATS}. "
-            "Unknown element symbols are reported this way too"
-        ) from error
+        raise UserError(f"cannot read a structure from '{path}': {_reading_problem(error)}") from error
     if not isinstance(atoms, Atoms) or len(atoms) == 0:
-        raise UserError(f"structure file '{path}' holds no atoms")
+        raise UserError(f"structure file '{path}' holds no atoms; is it complete? (formats: {FORMATS})")
     return atoms
+
+
+def _reading_problem(error: Exception) -> str:
+    """What a parser stumbled over, for people who do not know the parser."""
+    from ase.io.formats import UnknownFileTypeError
+
+    symbol = error.args[0] if isinstance(error, KeyError) and error.args else None
+    if isinstance(symbol, str) and re.fullmatch("[A-Z][A-Za-z]?", symbol):
+        return f"'{symbol}' is no element; write the symbols of the periodic table, H to Lr"
+    reason = " ".join(str(error).split())[:300]
+    if isinstance(error, UnknownFileTypeError):
+        return f"unknown kind of file ({reason}); give {FORMATS}, and the suffix of that format"
+    said = f"{type(error).__name__}: {reason}" if reason else "it ends too early"
+    return f"the file is incomplete or not of the format that its name says ({said}); expected {FORMATS}"
 
 
 def _read_phonopy_yaml(path: Path) -> "Atoms":
     from ase import Atoms
-    from phonopy.interface.phonopy_yaml import PhonopyYaml
 
     try:
-        opener = lzma.open if path.suffix == ".xz" else open
-        with opener(path, "rt") as stream:
-            content = PhonopyYaml().read(stream)
+        content = read_phonopy_yaml(path)
         cell = next(c for c in (content.primitive, content.unitcell, content.supercell) if c is not None)
     except StopIteration as error:
         raise UserError(f"'{path}' holds no primitive_cell, unit_cell or supercell; is it a phonopy yaml?") from error
     except Exception as error:
-        raise UserError(f"cannot read '{path}' as a phonopy yaml file ({type(error).__name__}: {error})") from error
+        raise UserError(
+            f"cannot read '{path}' as a phonopy yaml file ({type(error).__name__}: {' '.join(str(error).split())}); "
+            "is it complete? Other formats need another suffix"
+        ) from error
     return Atoms(
         numbers=cell.numbers,
         cell=cell.cell,
@@ -185,14 +199,20 @@ def _read_phonopy_yaml(path: Path) -> "Atoms":
 
 def _checked_crystal(atoms: "Atoms", path: Path) -> Crystal:
     lattice, positions = atoms.cell.array, atoms.positions
-    if not (np.isfinite(lattice).all() and np.isfinite(positions).all()):
-        raise UserError(f"'{path}' holds lattice vectors or positions that are not finite numbers")
+    if not np.isfinite(lattice).all():
+        raise UserError(f"'{path}' holds lattice vectors that are not finite numbers; correct them in the file")
+    if not np.isfinite(positions).all():
+        atom = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
+        raise UserError(
+            f"'{path}' holds positions that are not finite numbers, the first for atom {atom + 1} "
+            f"({atoms.symbols[atom]}); correct them in the file"
+        )
     _check_periodic(atoms, path)
     _check_elements(atoms.numbers, path)
     _check_occupancies(atoms, path)
     crystal = Crystal(lattice, positions, atoms.numbers, atoms.get_masses())
     if not np.all(crystal.masses > 0):
-        raise UserError(f"'{path}' gives masses that are not positive")
+        raise UserError(f"'{path}' gives masses that are not positive; correct or remove them")
     _check_distances(crystal, path)
     return crystal
 
@@ -206,7 +226,9 @@ def _check_periodic(atoms: "Atoms", path: Path) -> None:
             "phonons need a cell that repeats along three vectors"
         )
     if volume < 1e-3 * lengths.prod():
-        raise UserError(f"'{path}': the three lattice vectors lie (almost) in one plane, volume {volume:.2g} Å³")
+        raise UserError(
+            f"'{path}': the three lattice vectors lie (almost) in one plane (volume {volume:.2g} Å³); correct the cell"
+        )
     gaps = vacuum_thickness(Crystal(atoms.cell.array, atoms.positions, atoms.numbers, np.ones(len(atoms))))
     if np.all(gaps > VACUUM):
         raise UserError(
@@ -219,7 +241,7 @@ def _check_elements(numbers: Int[ndarray, "atoms"], path: Path) -> None:
     unknown = sorted({int(number) for number in numbers if not 1 <= number <= LARGEST_NUMBER})
     if unknown:
         names = ", ".join(chemical_symbols[n] if 0 <= n < len(chemical_symbols) else str(n) for n in unknown)
-        raise UserError(f"'{path}' holds unknown or dummy elements ({names}); allowed are H to Lr")
+        raise UserError(f"'{path}' holds unknown or dummy elements ({names}); allowed are the symbols H to Lr")
 
 
 def _check_occupancies(atoms: "Atoms", path: Path) -> None:

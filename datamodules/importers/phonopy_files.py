@@ -20,6 +20,7 @@ from datamodules.importers.phonopy_records import record_from_phonopy
 from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
 from datamodules.records import Record
 from mlrim.errors import UserError
+from mlrim.phonopy_yaml import read_phonopy_yaml
 
 YAML_NAMES = ("phonopy_params.yaml", "phonopy.yaml", "phonopy_disp.yaml")
 COMPRESSIONS = ("", ".xz", ".gz", ".bz2", ".lzma")
@@ -77,11 +78,11 @@ def read_phonopy_params(source: Input, options: ImportOptions) -> Record:
 
 def load_phonopy_yaml(path: Path, options: ImportOptions) -> tuple[Phonopy, PhonopyYaml]:
     """A phonopy object in eV and Å from a phonopy yaml file, with whatever forces or force constants are in it."""
-    contents = PhonopyYaml()
     try:
-        contents.read(path)
+        contents = read_phonopy_yaml(path)
     except Exception as error:  # the parser raises whatever it meets
-        raise RejectedInput(f"{path.name} cannot be read as phonopy yaml ({type(error).__name__}: {error})") from error
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise RejectedInput(f"{path.name} cannot be read as phonopy yaml ({reason})") from error
     if contents.unitcell is None or contents.supercell_matrix is None:
         raise RejectedInput(f"{path.name} has no unit cell or no supercell matrix")
     units = get_calculator_physical_units(contents.calculator)

@@ -7,7 +7,6 @@ Exit status: 0 done, 1 a mistake in the input or an unexpected error, 2 a mistak
 130 interrupted. MLRIM_DEBUG=1 shows tracebacks for users' mistakes as well.
 """
 
-import errno
 import functools
 import os
 import sys
@@ -30,11 +29,11 @@ from mlrim.configuration.problems import Problem, report
 from mlrim.configuration.schema import Check, configuration_problems
 from mlrim.configuration.sources import with_sources
 from mlrim.errors import UserError
+from mlrim.output_folder import DISK_ERRORS, remove_unused_run
 
 BAD_INPUT, BAD_CONFIGURATION, INTERRUPTED = 1, 2, 130
 MULTIRUN_FLAGS = ("-m", "--multirun")
 """May stand anywhere on the command line; argparse wants them before or after all other words."""
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 Main = Callable[[DictConfig], Any]
 
@@ -138,7 +137,11 @@ def run_with_hydra(function: Main, config_name: str) -> None:
     def guarded(config: DictConfig) -> Any:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             return function(config)
-        return speaking_plainly(lambda: function(config))
+        try:
+            return speaking_plainly(lambda: function(config))
+        except SystemExit:
+            remove_unused_run(HydraConfig.get().runtime.output_dir)
+            raise
 
     decorated = hydra.main(str(configuration_directory()), config_name, version_base="1.3")(guarded)
     speaking_plainly(decorated)
@@ -164,6 +167,8 @@ def speaking_plainly(action: Callable[[], Any]) -> Any:
     except (HydraException, OmegaConfBaseException) as error:
         if isinstance(error.__cause__, UserError):
             stop(str(error.__cause__), BAD_INPUT)
+        if type(error.__cause__).__name__ == "MisconfigurationException":  # Lightning's own, too slow to import here
+            stop(f"The trainer cannot be made: {error.__cause__} See configs/trainer.", BAD_CONFIGURATION)
         raise
     except OSError as error:
         if error.errno not in DISK_ERRORS:

@@ -9,9 +9,12 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
-from mlrim.configuration.problems import Problem
+from mlrim.configuration.problems import Problem, did_you_mean, listed
 from mlrim.configuration.schema import Component, Components
 from mlrim.configuration.types import Above, AtLeast
+from mlrim.errors import UserError
+
+RESUMABLE = "a file checkpoints/last.ckpt of a run with the same model"
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def training_checks(config: dict[str, Any]) -> Iterator[Problem]:
     trainer = config["trainer"]
     yield from device_problems(trainer)
     yield from epoch_problems(trainer)
-    yield from data_problems(config["data"])
+    yield from data_problems(config)
     yield from resume_problems(config)
     yield from sweep_problems(config)
     yield from stored_kind_problems(config)
@@ -89,20 +92,72 @@ def epoch_problems(trainer: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("trainer.min_epochs", f"is {low}, above trainer.max_epochs = {high}.")
 
 
-def data_problems(data: dict[str, Any]) -> Iterator[Problem]:
-    """A data set that is not there."""
-    path = data.get("path")
-    if path is not None and path != "???" and not (Path(path) / "manifest.json").is_file():
+def data_problems(config: dict[str, Any]) -> Iterator[Problem]:
+    """A data set that is not there, is damaged, or lacks the force constants or the split that are asked for."""
+    from datamodules.splits import load_split
+    from datamodules.store import RecordStore
+
+    data = config["data"]
+    path, split = data.get("path"), data.get("split")
+    if path is None or path == "???":
+        return
+    if not (Path(path) / "manifest.json").is_file():
         how = f"a folder made by: python -m datamodules.build source=… out={path}"
         yield Problem("data.path", f"there is no data set at {path}.", how)
+        return
+    try:
+        index = RecordStore(path).index
+    except UserError as error:
+        yield Problem("data.path", f"{error}.")
+        return
+    yield from level_problems(config, {level for entry in index for level in entry.levels})
+    if split is not None:
+        try:
+            load_split(Path(split), index)
+        except UserError as error:
+            yield Problem("data.split", f"{error}.", "a split file of this data set, or null")
+
+
+def level_problems(config: dict[str, Any], levels: set[str]) -> Iterator[Problem]:
+    """Labels and baselines that no record of the data set holds."""
+    from mlrim.rim.baselines import BUILT_IN
+
+    for key, allowed in (("label", levels), ("baseline", levels.union(BUILT_IN))):
+        if config[key] not in allowed:
+            message = f'the data set has no force constants named "{config[key]}".'
+            yield Problem(key, message + did_you_mean(str(config[key]), allowed), listed(allowed))
 
 
 def resume_problems(config: dict[str, Any]) -> Iterator[Problem]:
     """A run to resume that is not there."""
     if config["resume"] is not None and not Path(config["resume"]).is_file():
-        yield Problem("resume", f"there is no checkpoint {config['resume']}.", "a file checkpoints/last.ckpt of a run")
+        yield Problem("resume", f"there is no checkpoint {config['resume']}.", RESUMABLE)
+    elif config["resume"] is not None:
+        yield from resumed_state_problems(config["resume"], config["model"])
     if config["resume"] is not None and config["sweep"] is not None:
         yield Problem("resume", "a study continues by itself; remove resume=…")
+
+
+def resumed_state_problems(path: str, model: dict[str, Any]) -> Iterator[Problem]:
+    """A checkpoint to resume from that cannot be read, or that is of another model."""
+    from mlrim.checkpoint import HEADER, KINDS, read_checkpoint
+
+    try:
+        contents = read_checkpoint(path)
+    except UserError as error:
+        yield Problem("resume", str(error), RESUMABLE)
+        return
+    found, kinds = contents[HEADER], {target: kind for kind, target in KINDS.items()}
+    wanted = kinds.get(model["_target_"], found["kind"])
+    if found["kind"] != wanted:
+        yield Problem("resume", f'{path} holds a model of kind "{found["kind"]}", not "{wanted}".', RESUMABLE)
+        return
+    if not {"optimizer_states", "loops"} <= contents.keys():
+        yield Problem("resume", f"{path} holds a model without the state of its training.", RESUMABLE)
+    for key, value in model.items():
+        if found["model"].get(key, value) != value:
+            message = f"is {value}, but {path} was trained with {found['model'][key]}."
+            yield Problem(f"model.{key}", message, f"{found['model'][key]}, or no resume=…")
 
 
 def sweep_problems(config: dict[str, Any]) -> Iterator[Problem]:

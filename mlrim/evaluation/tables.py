@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from mlrim.evaluation.compare import Failure
@@ -22,8 +23,21 @@ BENCHMARK_IDS = ("mp-1265", "mp-22862", "mp-2741", "mp-2133", "mp-2657", "mp-114
 def write_evaluation(
     rows: Sequence[Row], failures: Sequence[Failure], folder: Path, settings: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Write compounds.csv, failures.csv, metrics.csv, benchmarks.csv and metrics.json; returns the last's content."""
+    """Write compounds.csv, failures.csv, metrics.csv, benchmarks.csv and metrics.json, all or none.
+
+    Returns the content of metrics.json.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+        content = _write_tables(rows, failures, Path(temporary), settings)
+        for path in Path(temporary).iterdir():
+            path.replace(folder / path.name)
+    return content
+
+
+def _write_tables(
+    rows: Sequence[Row], failures: Sequence[Failure], folder: Path, settings: Mapping[str, Any]
+) -> dict[str, Any]:
     write_rows(folder / "compounds.csv", rows, [*DESCRIPTION, *UNITS, *FLAGS])
     write_rows(folder / "failures.csv", [failure._asdict() for failure in failures], Failure._fields)
     summary = summarise(rows)

@@ -109,7 +109,7 @@ def test_missing_data_set_says_how_to_make_one(tmp_path: Path) -> None:
 def test_damaged_data_set_is_one_clear_message(path: Path, tmp_path: Path) -> None:
     for name in ("manifest.json", "index.json"):
         (tmp_path / name).write_bytes((path / name).read_bytes())
-    (tmp_path / "data.mdb").write_bytes(b"not a database" * 1000)
+    (tmp_path / "data.mdb").write_bytes(b"not a database" * 100000)
     with pytest.raises(UserError, match="cannot be opened"):
         RecordStore(tmp_path)[0]
     (tmp_path / "index.json").write_text("{")
