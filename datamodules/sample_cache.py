@@ -3,18 +3,16 @@
     <data set>.samples/<key>/samples.bin     encoded samples, one after the other
     <data set>.samples/<key>/index.json      settings, ids, offsets and sizes; written last
 
-The key is a hash of the settings, the content of the data set and the version of the sample format, so a folder is
-either right or not there. Arrays are raw little-endian bytes in msgpack, as in records.
+The key is a hash of the settings, the content of the data set, its descriptors and the version of the sample format,
+so a folder is either right or not there. Arrays are raw little-endian bytes in msgpack, as in records.
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -27,7 +25,7 @@ from rich.progress import track
 from datamodules.records import decode_arrays, encode_arrays
 from datamodules.samples import SAMPLE_VERSION, Sample, SampleSettings, make_sample
 from datamodules.store import RecordStore
-from datamodules.threads import single_threaded
+from datamodules.threads import worker_pool
 from mlrim.graph.crystal_graph import CrystalGraph
 from mlrim.graph.labels import FoldedLabels, ModeArrays
 
@@ -100,7 +98,8 @@ def _publish(unfinished: Path, folder: Path) -> None:
 
 
 def _key(store: RecordStore, ids: Sequence[str], settings: SampleSettings) -> str:
-    parts = [SAMPLE_VERSION, store.manifest.content_hash, asdict(settings), sorted(ids)]
+    manifest = store.manifest
+    parts = [SAMPLE_VERSION, manifest.content_hash, manifest.features_hash, asdict(settings), sorted(ids)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
@@ -123,7 +122,7 @@ def _encoded(arguments: list[tuple[str, str, SampleSettings]], workers: int) -> 
     if workers == 0:
         yield from map(_encode_one, arguments)
         return
-    with single_threaded(), ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(_encode_in_worker, arguments, chunksize=8)
 
 

@@ -110,9 +110,15 @@ class RecordStore:
     def __getitem__(self, key: int | str) -> Record:
         """The record at a position or with an id, its features included."""
         name = self.ids[key] if isinstance(key, int | np.integer) else key
-        with _environment(self.path).begin(buffers=False) as transaction:
-            data = transaction.get(record_key(name))
-            features = transaction.get(features_key(name))
+        try:
+            with _environment(self.path).begin(buffers=False) as transaction:
+                data = transaction.get(record_key(name))
+                features = transaction.get(features_key(name))
+        except lmdb.Error as error:
+            raise UserError(
+                f"the data set {self.path} cannot be read any more ({error}): if it is being written, start again when "
+                "that has ended; if not, it is damaged, build it again with overwrite=true"
+            ) from error
         if data is None:
             raise UserError(f"there is no record '{name}' in {self.path} ({len(self)} records)")
         record = decode(data)

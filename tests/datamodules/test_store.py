@@ -2,6 +2,9 @@
 
 import multiprocessing
 import pickle
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +12,7 @@ import pytest
 from torch.utils.data import DataLoader, Dataset
 
 from datamodules.build import BuildOptions, build
-from datamodules.store import RecordStore
+from datamodules.store import RecordStore, close_store
 from mlrim.errors import UserError
 from mlrim.lattice.neighbours import neighbour_pairs
 from tests.datamodules.archives import rocksalt_archives
@@ -40,6 +43,7 @@ class Formulas(Dataset):
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # on a single core
 @pytest.mark.parametrize(
     ("method", "opened_before"),
     [
@@ -128,3 +132,22 @@ def test_fork_does_not_close_the_parents_file(path: Path) -> None:
 def _formula_of(argument: tuple[RecordStore, int]) -> str:
     store, row = argument
     return store[row].formula
+
+
+REWRITE = """
+import sys, lmdb
+with lmdb.open(sys.argv[1], map_size=2**30, lock=False) as environment, environment.begin(write=True) as transaction:
+    for row in range(64):
+        transaction.put(b"f:new%d" % row, bytes(2**20))
+"""
+
+
+def test_a_data_set_that_grows_while_it_is_read_is_told_plainly(path: Path, tmp_path: Path) -> None:
+    shutil.copytree(path, tmp_path / "set")
+    store = RecordStore(tmp_path / "set")
+    assert store[0].id == store.ids[0]
+    subprocess.run([sys.executable, "-c", REWRITE, str(tmp_path / "set")], check=True)
+    with pytest.raises(UserError, match="being written, start again"):
+        store[0]
+    close_store(store.path)
+    assert store[0].id == store.ids[0]
