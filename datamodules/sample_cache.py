@@ -28,6 +28,7 @@ from datamodules.store import RecordStore
 from datamodules.threads import worker_pool
 from mlrim.graph.crystal_graph import CrystalGraph
 from mlrim.graph.labels import FoldedLabels, ModeArrays
+from mlrim.output_folder import writing_to
 
 NARROW = {"f": "<f4", "i": "<i4", "b": "|u1"}
 """Stored types of floating-point, integer and truth values."""
@@ -75,15 +76,16 @@ def ensure_samples(
     """The samples of the given records, from disk or made now by `workers` processes (0: in this one).
 
     Raises:
-        UserError: a record lacks what the settings ask for.
+        UserError: a record lacks what the settings ask for, or the disk is full.
     """
     folder = store.path.with_name(store.path.name + ".samples") / _key(store, ids, settings)
     if not (folder / "index.json").is_file():
         unfinished = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
-        unfinished.mkdir(parents=True)
         try:
-            _write(unfinished, store, ids, settings, workers, quiet)
-            _publish(unfinished, folder)
+            with writing_to(folder, "free some space, or move the data set to where there is some"):
+                unfinished.mkdir(parents=True)
+                _write(unfinished, store, ids, settings, workers, quiet)
+                _publish(unfinished, folder)
         finally:
             rmtree(unfinished, ignore_errors=True)
     return SampleCache(folder)

@@ -3,6 +3,8 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlrim.errors import UserError
@@ -27,6 +29,21 @@ def require_output_folder(path: str | Path, option: str = "out") -> Path:
     if not os.access(existing, os.W_OK | os.X_OK):
         raise UserError(f"cannot write to {option}={path}: {existing} is write-protected; choose another folder")
     return path
+
+
+@contextmanager
+def writing_to(folder: str | Path, advice: str) -> Iterator[None]:
+    """A full or protected disk becomes a message that names the folder.
+
+    Raises:
+        UserError: something could not be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in DISK_ERRORS:
+            raise
+        raise UserError(f"cannot write to {folder}: {error.strerror}; {advice}") from error
 
 
 def remove_unused_run(folder: str | Path) -> None:

@@ -1,7 +1,7 @@
 """Reading phonopy's yaml files without running code from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phonopy.interface.phonopy_yaml import PhonopyYaml
@@ -16,5 +16,6 @@ def read_phonopy_yaml(path: Path) -> "PhonopyYaml":
     import phonopy.interface.phonopy_yaml
     import yaml
 
-    phonopy.interface.phonopy_yaml.Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    phonopy.interface.phonopy_yaml.Loader = safe  # type: ignore[misc]
     return phonopy.interface.phonopy_yaml.PhonopyYaml().read(path)

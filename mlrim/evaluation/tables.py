@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mlrim.evaluation.compare import Failure
 from mlrim.evaluation.metrics import FLAGS, UNITS
 from mlrim.evaluation.statistics import Row, StabilityScores, grouped, stability_scores, statistics
+from mlrim.output_folder import writing_to
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,11 +28,12 @@ def write_evaluation(
 
     Returns the content of metrics.json.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
-        content = _write_tables(rows, failures, Path(temporary), settings)
-        for path in Path(temporary).iterdir():
-            path.replace(folder / path.name)
+    with writing_to(folder, "free some space or choose another out=…"):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".new-", dir=folder) as temporary:
+            content = _write_tables(rows, failures, Path(temporary), settings)
+            for path in Path(temporary).iterdir():
+                path.replace(folder / path.name)
     return content
 
 
