@@ -17,7 +17,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from datamodules.importers.force_sets import DataSet, parse_force_sets
 from datamodules.importers.phonondb import read_born
 from datamodules.importers.phonopy_records import record_from_phonopy
-from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
+from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput, folders_with, relative_name
 from datamodules.records import Record
 from mlrim.errors import UserError
 from mlrim.phonopy_yaml import read_phonopy_yaml
@@ -33,12 +33,8 @@ def find_phonopy_directories(path: Path | None) -> list[Input]:
     Raises:
         UserError: there are none.
     """
-    assert path is not None
-    candidates = [path, *sorted(entry for entry in path.rglob("*") if entry.is_dir())] if path.is_dir() else []
-    found = [folder for folder in candidates if _yaml_of(folder) is not None and not any(folder.glob("vasprun*"))]
-    if not found:
-        raise UserError(f"there is no directory with one of {', '.join(YAML_NAMES)} (or compressed) at {path}")
-    return [Input(relative_name(folder, path), folder) for folder in found]
+    names = f"one of {', '.join(YAML_NAMES)}"
+    return folders_with(path, lambda folder: _yaml_of(folder) is not None and not any(folder.glob("vasprun*")), names)
 
 
 def find_phonopy_params(path: Path | None) -> list[Input]:
@@ -164,11 +160,6 @@ def identifier(name: str) -> str:
 def _yaml_of(folder: Path) -> Path | None:
     names = [folder / f"{name}{compression}" for name in YAML_NAMES for compression in COMPRESSIONS]
     return next((file for file in names if file.is_file()), None)
-
-
-def relative_name(entry: Path, root: Path) -> str:
-    """Name of an input relative to where the search began."""
-    return entry.name if entry == root else entry.relative_to(root).as_posix()
 
 
 PHONOPY = Importer(

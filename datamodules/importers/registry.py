@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.records import Record
+from mlrim.errors import UserError
 
 
 class RejectedInput(Exception):
@@ -51,3 +52,25 @@ class Importer:
     needs_path: bool
     find: Callable[[Path | None], list[Input]]
     read: Callable[[Input, ImportOptions], Record]
+
+
+def folders_with(path: Path | None, holds: Callable[[Path], bool], content: str) -> list[Input]:
+    """The folder itself, or all folders below it, that hold something.
+
+    Args:
+        content: what that is, in words.
+
+    Raises:
+        UserError: there are none.
+    """
+    assert path is not None
+    folders = [path, *sorted(entry for entry in path.rglob("*") if entry.is_dir())] if path.is_dir() else []
+    found = [folder for folder in folders if holds(folder)]
+    if not found:
+        raise UserError(f"there is no directory with {content} (or compressed) at {path}")
+    return [Input(relative_name(folder, path), folder) for folder in found]
+
+
+def relative_name(entry: Path, root: Path) -> str:
+    """Name of an input relative to where the search began."""
+    return entry.name if entry == root else entry.relative_to(root).as_posix()

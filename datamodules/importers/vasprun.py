@@ -17,11 +17,10 @@ from phonopy.file_IO import get_io_module_to_decompress
 from phonopy.interface.vasp import VasprunxmlExpat, parse_set_of_forces
 
 from datamodules.importers.force_sets import DataSet
-from datamodules.importers.phonopy_files import COMPRESSIONS, YAML_NAMES, identifier, load_phonopy_yaml, relative_name
+from datamodules.importers.phonopy_files import COMPRESSIONS, YAML_NAMES, identifier, load_phonopy_yaml
 from datamodules.importers.phonopy_records import POSITION_TOLERANCE, record_from_phonopy
-from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
+from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput, folders_with
 from datamodules.records import Record
-from mlrim.errors import UserError
 
 NUMBERED_RUN = re.compile(r"vasprun\.xml-?(\d+)(\.(xz|gz|bz2|lzma))?$")
 THEORY = "VASP"
@@ -34,12 +33,7 @@ def find_vasprun_sets(path: Path | None) -> list[Input]:
     Raises:
         UserError: there are none.
     """
-    assert path is not None
-    candidates = [path, *sorted(entry for entry in path.rglob("*") if entry.is_dir())] if path.is_dir() else []
-    found = [folder for folder in candidates if _numbered_runs(folder)]
-    if not found:
-        raise UserError(f"there is no directory with vasprun.xml-001, vasprun.xml-002, … (or compressed) at {path}")
-    return [Input(relative_name(folder, path), folder) for folder in found]
+    return folders_with(path, lambda folder: bool(_numbered_runs(folder)), "vasprun.xml-001, vasprun.xml-002, …")
 
 
 def read_vasprun_set(source: Input, options: ImportOptions) -> Record:

@@ -4,14 +4,16 @@ import csv
 import json
 import os
 import pickle
-import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+
+from tests.integration.conftest import Finished
 
 CIF = """data_test
 _cell_length_a {a}
@@ -34,27 +36,10 @@ _atom_site_occupancy
 QUICK = ("mesh=[2,2,2]", "path_spacing=0.1", "figures=[]", "supercell=[2,2,2]")
 
 
-class Finished(NamedTuple):
-    status: int
-    output: str
-    errors: str
-
-
 @pytest.fixture
-def predict(repository, monkeypatch, capsys):
+def predict(finished) -> Callable[..., Finished]:
     """Runs predict.py in this process."""
-
-    def run(*arguments: str) -> Finished:
-        monkeypatch.setattr(sys, "argv", ["predict.py", *map(str, arguments)])
-        try:
-            runpy.run_path(str(repository / "predict.py"), run_name="__main__")
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        captured = capsys.readouterr()
-        return Finished(status, captured.out, captured.err)
-
-    return run
+    return partial(finished, "predict.py")
 
 
 def cif(path: Path, sites: str, a: float = 4.12) -> Path:

@@ -1,8 +1,6 @@
 """predict.py and evaluate.py with a checkpoint: a small untrained network, saved and loaded as a trained one is."""
 
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +23,6 @@ def checkpoint(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("model") / "small"
     save_model(path, DeltaModel(**SMALL), "delta", SMALL, {"baseline": "rim", "label": "dft", "cutoff": 6.0})
     return path
-
-
-@pytest.fixture
-def run(repository, monkeypatch, capsys):
-    def command(script: str, *arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
-        try:
-            runpy.run_path(str(repository / script), run_name="__main__")
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return status, capsys.readouterr().err
-
-    return command
 
 
 def test_a_checkpoint_corrects_its_baseline(checkpoint, run, repository, tmp_path):

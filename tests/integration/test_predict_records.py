@@ -2,8 +2,6 @@
 
 import csv
 import json
-import runpy
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,22 +17,6 @@ def store(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("data") / "embedded"
     build(BuildOptions(source="embedded", out=out, workers=1, quiet=True))
     return out
-
-
-@pytest.fixture
-def run(repository, monkeypatch, capsys):
-    """Runs an entry point in this process: exit status and what it printed as an error."""
-
-    def command(script: str, *arguments: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
-        try:
-            runpy.run_path(str(repository / script), run_name="__main__")
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        return status, capsys.readouterr().err
-
-    return command
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
