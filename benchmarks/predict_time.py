@@ -13,7 +13,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -51,7 +52,7 @@ def called(function: Callable[[], object]) -> Times:
     return Times(time.process_time() - cpu, time.perf_counter() - wall)
 
 
-def alternating(functions: list[Callable[[], Times]], repeats: int) -> list[Times]:
+def alternating(functions: Sequence[Callable[[], Times]], repeats: int) -> list[Times]:
     """Medians of functions that are measured in turn, after one turn that does not count."""
     rounds = [[function() for function in functions] for _ in range(repeats + 1)][1:]
     return [
@@ -87,7 +88,7 @@ def steps(checkpoint: Path, structure: Path, out: Path, repeats: int) -> dict[st
         return predictor(read_structure(structure).crystal, Known())
 
     return {
-        name: alternating([lambda p=predictor, f=step: called(lambda: f(p)) for predictor in predictors], repeats)
+        name: alternating([partial(called, partial(step, predictor)) for predictor in predictors], repeats)
         for name, step in {"one more structure": whole, "force constants": force_constants}.items()
     }
 
@@ -113,13 +114,13 @@ def main() -> None:
         for structure in STRUCTURES:
             words = [f"structure=examples/{structure}.cif", f"out={folder}", "quiet=true"]
             commands = [["predict.py", f"ckpt={ckpt}", *words] for ckpt in ("rim", checkpoint)]
-            whole = alternating([lambda c=command: process(*c) for command in commands], arguments.repeats)
+            whole = alternating([partial(process, *command) for command in commands], arguments.repeats)
             print(row(f"{structure}: whole process", *whole), flush=True)
             inside = steps(checkpoint, ROOT / "examples" / f"{structure}.cif", folder, 2 * arguments.repeats)
             for step, times in inside.items():
                 print(row(f"{structure}: {step}", *times), flush=True)
-        words = ("import numpy", "import numpy, torch")
-        numpy, torch = alternating([lambda w=word: process("-c", w) for word in words], arguments.repeats)
+        imports = [partial(process, "-c", code) for code in ("import numpy", "import numpy, torch")]
+        numpy, torch = alternating(imports, arguments.repeats)
     print(f"of the whole process, importing torch: {torch.cpu - numpy.cpu:.3f} CPU, {torch.wall - numpy.wall:.3f} wall")
 
 
