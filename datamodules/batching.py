@@ -63,7 +63,7 @@ class BalancedBatches(Sampler[list[int]]):
         return self.n_batches // self.world_size
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.plan()[self.rank :: self.world_size])
+        yield from self.plan()[self.rank :: self.world_size]
 
     def plan(self) -> list[list[int]]:
         """The batches of this epoch for all processes; one that would be empty repeats a sample."""

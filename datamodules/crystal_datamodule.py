@@ -180,6 +180,7 @@ class CrystalDataModule(LightningDataModule):
             batch_sampler=batches,
             collate_fn=join,
             num_workers=self.workers,
+            generator=torch.Generator().manual_seed(self.seed),
             persistent_workers=self.workers > 0,
             multiprocessing_context="forkserver" if self.workers > 0 else None,
         )

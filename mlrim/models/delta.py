@@ -5,13 +5,14 @@ direction and rigid-ion blocks on edges; four continuous-filter layers; three-la
 carried as Cartesian tensors, so that the network is equivariant under rotations and reflections.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mlrim.configuration.types import Above, AtLeast
 from mlrim.graph.crystal_graph import CUTOFF, N_SITE_FEATURES, CrystalGraph
 from mlrim.graph.descriptors import SOAP_SIZE
 from mlrim.graph.elements import N_ELEMENTS, all_covalent_radii, element_properties
@@ -59,19 +60,19 @@ class DeltaModel(nn.Module):
 
     def __init__(
         self,
-        scalars: int = 128,
-        vectors: int = 32,
-        matrices: int = 16,
-        layers: int = 4,
-        edge_features: int = 64,
-        radial: int = 16,
-        update_hidden: int = 288,
-        head_hidden: int = 256,
-        cutoff: float = CUTOFF,
+        scalars: Annotated[int, AtLeast(1)] = 128,
+        vectors: Annotated[int, AtLeast(1)] = 32,
+        matrices: Annotated[int, AtLeast(1)] = 16,
+        layers: Annotated[int, AtLeast(1)] = 4,
+        edge_features: Annotated[int, AtLeast(1)] = 64,
+        radial: Annotated[int, AtLeast(1)] = 16,
+        update_hidden: Annotated[int, AtLeast(1)] = 288,
+        head_hidden: Annotated[int, AtLeast(1)] = 256,
+        cutoff: Annotated[float, Above(0)] = CUTOFF,
         neighbours: float = 60.0,
         response_features: bool = True,
-        response_dropout: float = 0.1,
-        dropout: float = 0.0,
+        response_dropout: Annotated[float, AtLeast(0)] = 0.1,
+        dropout: Annotated[float, AtLeast(0)] = 0.0,
     ) -> None:
         super().__init__()
         channels = Channels(scalars, vectors, matrices)

@@ -112,7 +112,7 @@ class DeltaTask(LightningModule):
         pairs = optical_frequencies(mode_errors(blocks, graph, labels.gamma), labels.gamma)
         for exact, predicted in pairs:
             if len(exact):
-                getattr(self, f"{stage}_gamma").update((exact - predicted).abs().mean())
+                getattr(self, f"{stage}_gamma").update((exact - predicted).abs().mean().reshape(1))
         exact, predicted = (torch.cat(column) for column in zip(*pairs, strict=True))
         return {
             "correction (eV/Å²)": (labels.target.flatten(), folded.flatten()),

@@ -20,8 +20,8 @@ SMALL = [
     "model.update_hidden=8", "model.head_hidden=8", "data.sample_workers=0", "quiet=true",
 ]  # fmt: skip
 TINY = ("model.scalars=8", "model.layers=1")
-RESUME = {"lr-AdamW/pg1": 1e-9, "train/loss": 0.1}
-"""Relative differences allowed after a resume; losses differ by the random choices of the first epoch."""
+RESUME = {"lr-AdamW/pg1": 1e-9, "train/loss": 1e-5}
+"""Relative differences allowed between a resumed run and one that was not interrupted."""
 
 
 @pytest.fixture(scope="module")
