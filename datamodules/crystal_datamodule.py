@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 from datamodules.batching import BalancedBatches, LabelledGraph, join
 from datamodules.filters import RecordFilter
 from datamodules.sample_cache import SampleCache, ensure_samples
-from datamodules.samples import Sample, SampleSettings, labels_of
+from datamodules.samples import Sample, SampleSettings, labels_of, with_rigid_response
 from datamodules.splits import FRACTIONS, PARTS, Split, load_split, make_split
 from datamodules.store import RecordStore
-from mlrim.configuration.types import AtLeast
+from mlrim.configuration.types import AtLeast, Between
 from mlrim.errors import UserError
 
 STATISTICS_SAMPLES = 400
@@ -30,11 +30,15 @@ class CrystalDataset(Dataset[LabelledGraph]):
         cache: where the samples are.
         rows: their positions in the cache.
         random_wave: pick a wave vector at random every time; else always the first.
+        rigid_response: probability of the rigid ions' long-range part in place of Born charges and ε∞.
         in_memory: keep what was read, for a process that reads it again every epoch.
     """
 
-    def __init__(self, cache: SampleCache, rows: Sequence[int], random_wave: bool, in_memory: bool) -> None:
-        self.cache, self.rows, self.random_wave = cache, list(rows), random_wave
+    def __init__(
+        self, cache: SampleCache, rows: Sequence[int], random_wave: bool, rigid_response: float, in_memory: bool
+    ) -> None:
+        self.cache, self.rows = cache, list(rows)
+        self.random_wave, self.rigid_response = random_wave, rigid_response
         self.read = lru_cache(maxsize=None)(cache.__getitem__) if in_memory else cache.__getitem__
 
     def __len__(self) -> int:
@@ -42,6 +46,8 @@ class CrystalDataset(Dataset[LabelledGraph]):
 
     def __getitem__(self, index: int) -> LabelledGraph:
         sample: Sample = self.read(self.rows[index])
+        if self.rigid_response > 0 and float(torch.rand(())) < self.rigid_response:
+            sample = with_rigid_response(sample)
         n_waves = len(sample.waves.qpoints)
         wave = int(torch.randint(n_waves, ())) if self.random_wave else 0
         return LabelledGraph(sample.graph, labels_of(sample, wave))
@@ -70,6 +76,8 @@ class CrystalDataModule(LightningDataModule):
             with imaginary modes can be learned although their frequencies are no test.
         split: split file; when not given the split is made from `split_seed`.
         split_seed: seed of the split.
+        rigid_response: share of the training crystals that get the rigid ions' long-range part in place of Born
+            charges and ε∞, which teaches predictions without these; 1 for validation and test as well.
         batch_size: crystals per batch, on average.
         workers: processes that read batches; 0 keeps all samples in this process's memory.
         sample_workers: processes that make samples when the data set is used for the first time.
@@ -89,6 +97,7 @@ class CrystalDataModule(LightningDataModule):
         train_selection: RecordFilter | None = None,
         split: str | None = None,
         split_seed: Annotated[int, AtLeast(0)] = 0,
+        rigid_response: Annotated[float, Between(0, 1)] = 0.15,
         batch_size: Annotated[int, AtLeast(1)] = 16,
         workers: Annotated[int, AtLeast(0)] = 0,
         sample_workers: Annotated[int, AtLeast(0)] = 2,
@@ -103,6 +112,7 @@ class CrystalDataModule(LightningDataModule):
         self.selection = selection or RecordFilter(level=label)
         self.train_selection = train_selection or self.selection
         self.split_file, self.split_seed = split, split_seed
+        self.rigid_response = rigid_response
         self.batch_size, self.workers, self.sample_workers = batch_size, workers, sample_workers
         self.max_train, self.seed, self.quiet = max_train, seed, quiet
 
@@ -157,7 +167,9 @@ class CrystalDataModule(LightningDataModule):
             order = np.random.default_rng(0).permutation(len(names))[: self.max_train]
             names = [names[index] for index in sorted(order)]
         rows = [self.cache.row_of[name] for name in names]
-        return CrystalDataset(self.cache, rows, part == "train", in_memory=self.workers == 0)
+        training = part == "train"
+        rigid_response = self.rigid_response if training else float(self.rigid_response == 1)
+        return CrystalDataset(self.cache, rows, training, rigid_response, in_memory=self.workers == 0)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches."""

@@ -23,7 +23,7 @@ import torch
 from rich.progress import track
 
 from datamodules.records import decode_arrays, encode_arrays
-from datamodules.samples import SAMPLE_VERSION, Sample, SampleSettings, make_sample
+from datamodules.samples import SAMPLE_VERSION, LongRangePart, Sample, SampleSettings, make_sample
 from datamodules.store import RecordStore
 from datamodules.threads import worker_pool
 from mlrim.graph.crystal_graph import CrystalGraph
@@ -143,7 +143,8 @@ def _encode_one(argument: tuple[str, str, SampleSettings]) -> tuple[bytes, int]:
 def encode_sample(sample: Sample) -> bytes:
     """A sample as bytes, in single precision."""
     named = {f"graph.{name}": tensor.numpy() for name, tensor in sample.graph._asdict().items()}
-    for part in ("folded", "gamma", "waves"):
+    parts = ("folded", "gamma", "waves", "rigid") if sample.rigid is not None else ("folded", "gamma", "waves")
+    for part in parts:
         named |= {f"{part}.{name}": array for name, array in getattr(sample, part)._asdict().items()}
     return encode_arrays({name: _narrow(array) for name, array in named.items()})
 
@@ -162,11 +163,13 @@ def decode_sample(data: bytes) -> Sample:
         return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
 
     graph = CrystalGraph(**{name: torch.from_numpy(array) for name, array in part("graph").items()})
-    return Sample(graph, FoldedLabels(**part("folded")), ModeArrays(**part("gamma")), ModeArrays(**part("waves")))
+    rigid = LongRangePart(**part("rigid")) if part("rigid") else None
+    labels = FoldedLabels(**part("folded")), ModeArrays(**part("gamma")), ModeArrays(**part("waves"))
+    return Sample(graph, *labels, rigid)
 
 
 def _widen(name: str, array: np.ndarray) -> np.ndarray:
-    if name in ("waves.basis", "waves.target"):
+    if name in ("waves.basis", "waves.target", "rigid.waves_target"):
         return array.view(np.complex64)[..., 0]
     if array.dtype.kind == "u":
         return array.astype(bool)

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from numpy import ndarray
 
 from datamodules.records import Record
-from mlrim.graph.crystal_graph import CUTOFF, SYMPREC, CrystalGraph, ResponseFeatures, build_graph
+from mlrim.graph.crystal_graph import CUTOFF, SYMPREC, CrystalGraph, ResponseFeatures, build_graph, rigid_ion_response
 from mlrim.graph.labels import (
     FoldedLabels,
     ForceConstantLabels,
@@ -25,7 +25,7 @@ from mlrim.lattice.neighbours import Pairs, neighbour_pairs
 from mlrim.rim.baselines import short_range_baseline
 from mlrim.rim.charges import DEFAULT_SCALE, formal_charges
 
-SAMPLE_VERSION = 2
+SAMPLE_VERSION = 3
 """Raised whenever samples made before would differ."""
 
 
@@ -48,6 +48,19 @@ class SampleSettings:
     wave_vectors: int = 4
 
 
+class LongRangePart(NamedTuple):
+    """What a sample would be with another long-range part."""
+
+    site_features: Float[ndarray, "sites 5"]
+    site_tensors: Float[ndarray, "sites 3 3"]
+    dipole: Float[ndarray, "environment 3 3"]
+    pair_dipole: Float[ndarray, "pairs 3 3"]
+    target: Float[ndarray, "entries 3 3"]
+    unreached: Float[ndarray, "2"]
+    gamma_target: Float[ndarray, "1 modes modes"]
+    waves_target: Complex[ndarray, "qpoints modes modes"]
+
+
 class Sample(NamedTuple):
     """One crystal for training; several wave vectors, of which a reader picks one."""
 
@@ -55,6 +68,8 @@ class Sample(NamedTuple):
     folded: FoldedLabels
     gamma: ModeArrays
     waves: ModeArrays
+    rigid: LongRangePart | None = None
+    """With the rigid ions' long-range part, where that of the sample itself is from first principles."""
 
 
 def make_sample(record: Record, settings: SampleSettings) -> Sample:
@@ -63,18 +78,41 @@ def make_sample(record: Record, settings: SampleSettings) -> Sample:
     Raises:
         UserError: the record lacks the label or the baseline that the settings name.
     """
+    baseline = baseline_of(record, settings.baseline)
+    rigid = _sample_with(record, settings, baseline, None)
+    if record.born_charges is None or record.dielectric is None:
+        return rigid
+    known = _sample_with(record, settings, baseline, ResponseFeatures(record.born_charges, record.dielectric))
+    return known._replace(rigid=_long_range_part(rigid))
+
+
+def with_rigid_response(sample: Sample) -> Sample:
+    """The sample as it is for a crystal whose Born charges and ε∞ nobody knows."""
+    part = sample.rigid
+    if part is None:
+        return sample
+    tensors = {name: torch.from_numpy(getattr(part, name)) for name in part._fields[:4]}
+    return Sample(
+        sample.graph._replace(**tensors),
+        sample.folded._replace(target=part.target, unreached=part.unreached),
+        sample.gamma._replace(target=part.gamma_target),
+        sample.waves._replace(target=part.waves_target),
+    )
+
+
+def _sample_with(
+    record: Record, settings: SampleSettings, baseline: PairForceConstants, response: ResponseFeatures | None
+) -> Sample:
     supercell = record.supercell
     total = record.compact(settings.label)
-    baseline = baseline_of(record, settings.baseline)
-    target = total - fold(baseline, supercell)
-    response = None
-    if record.born_charges is not None and record.dielectric is not None:
-        target = target - DipoleInteraction(record.crystal, record.born_charges, record.dielectric).folded(supercell)
-        response = ResponseFeatures(record.born_charges, record.dielectric)
+    charges = scaled_formal_charges(record)
+    long_range = rigid_ion_response(charges) if response is None else response
+    dipoles = DipoleInteraction(record.crystal, long_range.born_charges, long_range.dielectric)
+    target = total - fold(baseline, supercell) - dipoles.folded(supercell)
     graph = build_graph(
         record.crystal,
         baseline,
-        scaled_formal_charges(record),
+        charges,
         response,
         record.features.get("soap"),
         record.features.get("coordination"),
@@ -87,6 +125,20 @@ def make_sample(record: Record, settings: SampleSettings) -> Sample:
         fold_labels(target, supercell, edges),
         gamma_modes(total, target, supercell),
         wave_modes(total, target, supercell, _wave_vectors(record, settings.wave_vectors)),
+    )
+
+
+def _long_range_part(sample: Sample) -> LongRangePart:
+    graph = sample.graph
+    return LongRangePart(
+        graph.site_features.numpy(),
+        graph.site_tensors.numpy(),
+        graph.dipole.numpy(),
+        graph.pair_dipole.numpy(),
+        sample.folded.target,
+        sample.folded.unreached,
+        sample.gamma.target,
+        sample.waves.target,
     )
 
 

@@ -27,7 +27,7 @@ CUTOFF = 6.0
 SYMPREC = 1e-3
 """Å; tolerance within which atoms and pairs are treated as equivalent."""
 N_SITE_FEATURES = 5
-"""Rigid-ion charge, coordination, mean Born charge, mean 1/ε∞, and whether the last two are known."""
+"""Rigid-ion charge, coordination, mean Born charge, mean 1/ε∞, and whether these two are from first principles."""
 
 
 class CrystalGraph(NamedTuple):
@@ -38,7 +38,7 @@ class CrystalGraph(NamedTuple):
     soap: Float[Tensor, "sites 256"]
     site_features: Float[Tensor, "sites 5"]
     site_tensors: Float[Tensor, "sites 3 3"]
-    """Symmetric traceless part of the Born charges, e; zero where unknown."""
+    """Symmetric traceless part of the Born charges, e."""
     atom_site: Int[Tensor, "atoms"]
     """Site that each atom is equivalent to."""
     atom_rotation: Float[Tensor, "atoms 3 3"]
@@ -52,7 +52,7 @@ class CrystalGraph(NamedTuple):
     baseline: Float[Tensor, "environment 3 3"]
     """Baseline block of the pair, eV/Å²."""
     dipole: Float[Tensor, "environment 3 3"]
-    """Dipole–dipole block of the pair, eV/Å²; zero where Born charges and ε∞ are unknown."""
+    """Dipole–dipole block of the pair, eV/Å²."""
     pair_i: Int[Tensor, "pairs"]
     pair_j: Int[Tensor, "pairs"]
     pair_vector: Float[Tensor, "pairs 3"]
@@ -84,10 +84,15 @@ class CrystalGraph(NamedTuple):
 
 
 class ResponseFeatures(NamedTuple):
-    """Born charges and dielectric tensor from first principles, as features."""
+    """Born charges (e) and dielectric tensor whose dipole interaction is the long-range part, as features."""
 
     born_charges: Float[ndarray, "atoms 3 3"]
     dielectric: Float[ndarray, "3 3"]
+
+
+def rigid_ion_response(charges: Float[ndarray, "atoms"]) -> ResponseFeatures:
+    """The long-range part where nothing better is known: rigid ions, whose charges (e) stand for Z*/√ε∞."""
+    return ResponseFeatures(charges[:, None, None] * np.eye(3), np.eye(3))
 
 
 _SITE_INDICES = ("atom_site", "receiver")
@@ -131,7 +136,7 @@ def build_graph(
     Args:
         baseline: short-range force constants of the classical model; pairs it does not list are zero.
         charges: rigid-ion charges, e.
-        response: Born charges and ε∞ from first principles, where known.
+        response: Born charges and ε∞ from first principles, where known; else those of the rigid ions are taken.
         soap: descriptors, where they were computed before.
         coordination: coordination numbers, where they were computed before.
         cutoff: Å.
@@ -144,11 +149,12 @@ def build_graph(
     sites, atom_site = np.unique(orbits.representative, return_inverse=True)
     vectors = pair_vectors(crystal, pairs)
     blocks = _blocks_on_pairs(baseline, pairs)
-    dipoles = np.zeros_like(blocks) if response is None else dipole_blocks(vectors, pairs, *response)
+    long_range = rigid_ion_response(charges) if response is None else response
+    dipoles = dipole_blocks(vectors, pairs, *long_range)
     seen = np.isin(pairs.i, sites)
     edges = pair_orbits(pairs, operations)
     representatives, edge_pair = np.unique(edges.representative, return_inverse=True)
-    features, tensors = _site_features(crystal, charges, response, coordination)
+    features, tensors = _site_features(crystal, charges, long_range, response is not None, coordination)
     arrays = {
         "element": element_indices(crystal.numbers[sites]),
         "soap": soap_descriptor(crystal, sites) if soap is None else np.asarray(soap)[sites],
@@ -189,19 +195,18 @@ def _atom_rotations(orbits: AtomOrbits, cartesian: Float[ndarray, "operations 3 
 def _site_features(
     crystal: Crystal,
     charges: Float[ndarray, "atoms"],
-    response: ResponseFeatures | None,
+    response: ResponseFeatures,
+    first_principles: bool,
     coordination: Float[ndarray, "atoms"] | None,
 ) -> tuple[Float[ndarray, "atoms 5"], Float[ndarray, "atoms 3 3"]]:
     coordination = coordination_numbers(crystal) if coordination is None else coordination
     features = np.zeros((crystal.n_atoms, N_SITE_FEATURES))
     features[:, 0], features[:, 1] = charges, np.asarray(coordination) / 6 - 1
-    if response is None:
-        return features, np.zeros((crystal.n_atoms, 3, 3))
     born = (response.born_charges + response.born_charges.transpose(0, 2, 1)) / 2
     mean = np.trace(born, axis1=1, axis2=2) / 3
     features[:, 2] = mean
     features[:, 3] = 3 / np.trace(response.dielectric)
-    features[:, 4] = 1
+    features[:, 4] = first_principles
     return features, born - mean[:, None, None] * np.eye(3)
 
 

@@ -51,8 +51,6 @@ class DeltaModel(nn.Module):
         head_hidden: width of the head.
         cutoff: Å; must be that of the graphs.
         neighbours: typical number of neighbours within the cut-off.
-        response_features: read Born charges and ε∞ where the graph knows them.
-        response_dropout: share of the crystals whose response is hidden while training.
         dropout: share of hidden units dropped while training.
     """
 
@@ -70,14 +68,11 @@ class DeltaModel(nn.Module):
         head_hidden: Annotated[int, AtLeast(1)] = 256,
         cutoff: Annotated[float, Above(0)] = CUTOFF,
         neighbours: float = 60.0,
-        response_features: bool = True,
-        response_dropout: Annotated[float, AtLeast(0)] = 0.1,
         dropout: Annotated[float, AtLeast(0)] = 0.0,
     ) -> None:
         super().__init__()
         channels = Channels(scalars, vectors, matrices)
         self.channels, self.cutoff = channels, cutoff
-        self.response_features, self.response_dropout = response_features, response_dropout
         self.radial = RadialBasis(radial, cutoff)
         self.site_embedding = SiteEmbedding(channels)
         self.edge_of_ends = nn.Linear(scalars, 2 * edge_features, bias=False)
@@ -100,24 +95,13 @@ class DeltaModel(nn.Module):
 
     def forward(self, graph: CrystalGraph) -> Float[Tensor, "edges 3 3"]:
         """Corrections ΔΦ_ij(R) on the graph's edges, eV/Å²; the on-site blocks follow from the sum rule."""
-        known = self._known_response(graph)
-        graph = _with_known_dipoles(graph, known)
-        state = self.site_embedding(graph, known)
+        state = self.site_embedding(graph)
         around = self._environment(graph, state)
         for layer in self.layers:
             state = layer(state, around)
         state = state._replace(scalars=self.final_norm(state.scalars))
         atoms = on_atoms(state, graph.atom_site, graph.atom_rotation)
         return expand_to_edges(self.head(atoms, self._pairs(graph)), graph)
-
-    def _known_response(self, graph: CrystalGraph) -> Float[Tensor, "sites"]:
-        known = graph.site_features[:, -1] * float(self.response_features)
-        if not self.training or self.response_dropout == 0:
-            return known
-        kept = torch.rand(len(graph.n_atoms), device=known.device) >= self.response_dropout
-        of_site = torch.zeros(len(known), dtype=torch.long, device=known.device)
-        of_site[graph.atom_site] = graph.atom_graph
-        return known * kept[of_site]
 
     def _environment(self, graph: CrystalGraph, state: SiteState) -> Environment:
         distance, direction = _polar(graph.vector)
@@ -188,29 +172,18 @@ class SiteEmbedding(nn.Module):
         self.register_buffer("soap_mean", torch.zeros(SOAP_SIZE))
         self.register_buffer("soap_deviation", torch.ones(SOAP_SIZE))
 
-    def forward(self, graph: CrystalGraph, known: Float[Tensor, "sites"]) -> SiteState:
-        """The state before any message; `known` switches the response features of each site on or off."""
-        response = graph.site_features[:, 2:4] * known[:, None]
-        features = torch.cat([graph.site_features[:, :2], response, known[:, None]], -1)
+    def forward(self, graph: CrystalGraph) -> SiteState:
+        """The state before any message."""
         soap = ((graph.soap - self.soap_mean) / self.soap_deviation).clamp(-5, 5)
         hidden = self.element(graph.element) + self.of_soap(soap) * 0.3
-        hidden = hidden + self.of_properties(torch.cat([self.properties[graph.element], features], -1))
+        hidden = hidden + self.of_properties(torch.cat([self.properties[graph.element], graph.site_features], -1))
         n_sites = len(graph.element)
-        matrices = (graph.site_tensors * known[:, None, None])[..., None] * self.of_born_charges
+        matrices = graph.site_tensors[..., None] * self.of_born_charges
         return SiteState(
             hidden + self.last(nn.functional.silu(hidden)),
             hidden.new_zeros(n_sites, 3, self.channels.vectors),
             matrices,
         )
-
-
-def _with_known_dipoles(graph: CrystalGraph, known: Float[Tensor, "sites"]) -> CrystalGraph:
-    """The graph with the dipole blocks of those crystals only whose response is to be read."""
-    of_pair = known[graph.atom_site[graph.pair_i]]
-    return graph._replace(
-        dipole=graph.dipole * known[graph.receiver][:, None, None],
-        pair_dipole=graph.pair_dipole * of_pair[:, None, None],
-    )
 
 
 def expand_to_edges(blocks: Float[Tensor, "pairs 3 3"], graph: CrystalGraph) -> Float[Tensor, "edges 3 3"]:

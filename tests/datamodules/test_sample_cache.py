@@ -9,8 +9,16 @@ import pytest
 
 from datamodules.build import BuildOptions, build
 from datamodules.sample_cache import ensure_samples
-from datamodules.samples import SampleSettings, make_sample
+from datamodules.samples import (
+    SampleSettings,
+    baseline_of,
+    make_sample,
+    scaled_formal_charges,
+    with_rigid_response,
+)
 from datamodules.store import RecordStore
+from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.lattice.dynamics import LatticeDynamics
 from tests.datamodules.archives import rocksalt_archives
 
 
@@ -24,9 +32,14 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def numbers(sample) -> dict[str, np.ndarray]:
     found = {f"graph.{name}": tensor.numpy() for name, tensor in sample.graph._asdict().items()}
-    for part in ("folded", "gamma", "waves"):
-        found |= {f"{part}.{name}": array for name, array in getattr(sample, part)._asdict().items()}
+    for part in ("folded", "gamma", "waves", "rigid"):
+        if getattr(sample, part) is not None:
+            found |= {f"{part}.{name}": array for name, array in getattr(sample, part)._asdict().items()}
     return found
+
+
+def labelled_numbers(sample) -> dict[str, np.ndarray]:
+    return {name: array for name, array in numbers(sample).items() if not name.startswith("rigid")}
 
 
 def test_samples_are_read_as_they_were_made(path: Path) -> None:
@@ -71,3 +84,33 @@ def test_every_dependence_has_its_own_samples(path: Path) -> None:
     assert len(set(folders)) == len(folders)
     again = ensure_samples(RecordStore(path), RecordStore(path).ids, settings, workers=0, quiet=True)
     assert again.folder == folders[0]
+
+
+def test_hidden_response_makes_the_sample_of_a_record_without_born_charges(path: Path) -> None:
+    store = RecordStore(path)
+    record = store[store.ids[0]]
+    assert record.born_charges is not None
+    known = make_sample(record, SampleSettings())
+    unknown = make_sample(replace(record, born_charges=None, dielectric=None), SampleSettings())
+    assert unknown.rigid is None
+    hidden = with_rigid_response(known)
+    for name, array in labelled_numbers(unknown).items():
+        np.testing.assert_array_equal(labelled_numbers(hidden)[name], array, err_msg=name)
+    assert np.abs(hidden.folded.target - known.folded.target).max() > 1e-3
+
+
+def test_target_baseline_and_dipoles_add_up_to_the_label_with_either_long_range_part(path: Path) -> None:
+    store, settings = RecordStore(path), SampleSettings()
+    record = store[store.ids[0]]
+    known = make_sample(record, settings)
+    baseline = baseline_of(record, settings.baseline)
+    charges = scaled_formal_charges(record)
+    parts = [(known, record.born_charges, record.dielectric)]
+    parts.append((with_rigid_response(known), charges[:, None, None] * np.eye(3), np.eye(3)))
+    for sample, born, dielectric in parts:
+        rest = LatticeDynamics(record.crystal, baseline, DipoleInteraction(record.crystal, born, dielectric))
+        root_masses = np.sqrt(np.repeat(record.crystal.masses, 3))
+        matrix = rest.dynamical_matrices(np.zeros((1, 3)))[0].real * root_masses[:, None] * root_masses
+        basis = sample.gamma.basis[0]
+        total = sample.gamma.target[0] + basis.T @ matrix @ basis
+        np.testing.assert_allclose(total, np.diag(sample.gamma.eigenvalues[0]), atol=1e-6)

@@ -129,17 +129,18 @@ def test_batch_mates_do_not_matter(model: DeltaModel) -> None:
 def test_every_parameter_receives_a_gradient() -> None:
     crystal = random_crystal(np.random.default_rng(9))
     graph = build_graph(crystal, some_baseline(crystal), np.zeros(crystal.n_atoms), some_response(crystal))
-    model = DeltaModel(response_dropout=0.0)
+    model = DeltaModel()
     model(graph).square().sum().backward()
     silent = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert not silent
 
 
-def test_response_features_can_be_switched_off() -> None:
-    torch.manual_seed(0)
-    crystal = rock_salt()
-    blind = DeltaModel(response_features=False).double().eval()
-    seeing = DeltaModel().double().eval()
-    for model, changes in ((blind, False), (seeing, True)):
-        difference = correction(model, crystal, some_response(crystal)).blocks - correction(model, crystal).blocks
-        assert (np.abs(difference).max() > 1e-9) == changes
+def test_unknown_response_is_that_of_the_rigid_ions_and_marked() -> None:
+    crystal, charges = rock_salt(), np.array([1.2, -1.2])
+    ions = ResponseFeatures(charges[:, None, None] * np.eye(3), np.eye(3))
+    unknown, known = (build_graph(crystal, some_baseline(crystal), charges, response) for response in (None, ions))
+    assert torch.equal(unknown.pair_dipole, known.pair_dipole)
+    assert unknown.pair_dipole.abs().max() > 0.1
+    assert torch.equal(unknown.site_features[:, :4], known.site_features[:, :4])
+    assert unknown.site_features[:, 4].tolist() == [0, 0]
+    assert known.site_features[:, 4].tolist() == [1, 1]
