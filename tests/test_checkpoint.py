@@ -63,19 +63,22 @@ def test_truncated_and_foreign_files_are_damaged(saved: Path, tmp_path: Path) ->
 
 
 class Exploit:
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
     def __reduce__(self) -> tuple:
-        return (exec, ("import pathlib; pathlib.Path('/tmp/mlrim-exploited').touch()",))
+        return (exec, (f"import pathlib; pathlib.Path({str(self.target)!r}).touch()",))
 
 
 @pytest.mark.parametrize("legacy", [False, True])
 def test_a_file_that_wants_to_run_code_is_refused(tmp_path: Path, legacy: bool) -> None:
-    path = tmp_path / "evil.ckpt"
+    path, exploit = tmp_path / "evil.ckpt", Exploit(tmp_path / "exploited")
     if legacy:
-        path.write_bytes(pickle.dumps({"mlrim": Exploit()}))
+        path.write_bytes(pickle.dumps({"mlrim": exploit}))
     else:
-        torch.save({"mlrim": Exploit(), "state_dict": {}}, path)
+        torch.save({"mlrim": exploit, "state_dict": {}}, path)
     refuses(path, "asks for Python code")
-    assert not Path("/tmp/mlrim-exploited").exists()
+    assert not exploit.target.exists()
 
 
 def test_a_torch_file_of_another_program_is_no_checkpoint(tmp_path: Path) -> None:
