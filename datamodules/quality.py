@@ -34,6 +34,10 @@ class QualityLimits:
     max_acoustic_thz: float = 0.5
 
 
+DECIMALS = 6
+"""Stored frequencies (THz) and residuals are rounded to so many decimals, below which runs differ by arithmetic."""
+
+
 def quality_flags(quality: Mapping[str, float], limits: QualityLimits) -> tuple[str, ...]:
     """The limits that a record breaks, each as a readable reason; an absent figure breaks none.
 
@@ -62,8 +66,8 @@ def force_constant_quality(
     """
     frequencies = commensurate_frequencies(compact, supercell)
     return {
-        "sum_rule_residual": float(np.abs(raw.sum(axis=1)).max()),
-        "acoustic_thz": acoustic_frequency(raw, supercell),
+        "sum_rule_residual": round(float(np.abs(raw.sum(axis=1)).max()), DECIMALS),
+        "acoustic_thz": round(acoustic_frequency(raw, supercell), DECIMALS),
         "min_gamma_thz": float(frequencies[0].min()),
         "max_gamma_thz": float(frequencies[0].max()),
         "min_commensurate_thz": float(frequencies.min()),
@@ -98,7 +102,8 @@ def commensurate_frequencies(
 ) -> Float[ndarray, "cells modes"]:
     """Frequencies (THz) at the wave vectors of the supercell, Γ first, without the non-analytic term."""
     matrices = dynamical_matrices(compact, supercell, supercell.commensurate_qpoints)
-    return frequencies_from_eigenvalues(np.linalg.eigvalsh(matrices))
+    frequencies = frequencies_from_eigenvalues(np.linalg.eigvalsh(matrices))
+    return np.round(frequencies, DECIMALS) + 0.0
 
 
 def dynamical_matrices(
