@@ -4,7 +4,7 @@ import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import yaml
 
@@ -13,6 +13,13 @@ from mlrim.configuration.types import describe, fits, mismatch
 
 Options = TypeVar("Options")
 BAD_CONFIGURATION = 2
+
+
+class Declared(NamedTuple):
+    """An option: what its value may be, and whether it has to be given."""
+
+    annotation: Any
+    needed: bool
 
 
 def run_command(name: str, options: type[Options], action: Callable[[Options], None]) -> None:
@@ -30,9 +37,8 @@ def run_command(name: str, options: type[Options], action: Callable[[Options], N
 
 
 def parse(arguments: Sequence[str], options: type) -> tuple[dict[str, Any], list[Problem]]:
-    """The values of a command line for a dataclass, and everything that is wrong with it."""
-    fields = {field.name: field for field in dataclasses.fields(options)}
-    types = get_type_hints(options, include_extras=True)
+    """The values of a command line for a dataclass, by dotted key, and everything that is wrong with it."""
+    fields = declared(options)
     values: dict[str, Any] = {}
     problems = []
     seen: set[str] = set()
@@ -46,12 +52,25 @@ def parse(arguments: Sequence[str], options: type) -> tuple[dict[str, Any], list
             problems.append(Problem(key, "is given more than once.", "one value"))
         else:
             seen.add(key)
-            value, problem = _value(key, text, types[key])
+            value, problem = _value(key, text, fields[key].annotation)
             values[key] = value
             problems += [problem] if problem else []
-    needed = [name for name, field in fields.items() if _is_needed(field) and name not in values]
-    problems += [Problem(name, "is needed and is not set.", describe(types[name])) for name in needed]
+    missing = [name for name, field in fields.items() if field.needed and name not in values]
+    problems += [Problem(name, "is needed and is not set.", describe(fields[name].annotation)) for name in missing]
     return values, problems
+
+
+def declared(options: type, prefix: str = "") -> dict[str, Declared]:
+    """The options of a dataclass by dotted key; a field that is a dataclass itself is a group of options."""
+    types = get_type_hints(options, include_extras=True)
+    found: dict[str, Declared] = {}
+    for field in dataclasses.fields(options):
+        annotation = types[field.name]
+        if dataclasses.is_dataclass(annotation) and isinstance(annotation, type):
+            found |= declared(annotation, f"{prefix}{field.name}.")
+        else:
+            found[prefix + field.name] = Declared(annotation, _is_needed(field))
+    return found
 
 
 def usage(name: str, options: type) -> str:

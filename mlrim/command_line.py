@@ -4,8 +4,9 @@ Values are read as YAML, so that paths and globs need no escaping. All mistakes 
 anything runs. Exit status: 0 done, 1 a mistake in the input, 2 a mistake in the options.
 """
 
+import dataclasses
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, get_args, get_origin, get_type_hints, runtime_checkable
 
 import yaml
@@ -46,7 +47,7 @@ def command(name: str, schema: type, checks: Iterable[Check] = ()) -> Callable[[
             problems += [problem for check in checks if not problems for problem in check(values)]
             if problems:
                 stop(f"{report(problems)}\n\nAll options: python {name}.py --help", BAD_CONFIGURATION)
-            speaking_plainly(lambda: action(schema(**with_tuples(values, schema))))
+            speaking_plainly(lambda: action(built(values, schema)))
 
         return main
 
@@ -54,20 +55,52 @@ def command(name: str, schema: type, checks: Iterable[Check] = ()) -> Callable[[
 
 
 def merged(arguments: Sequence[str], defaults: dict[str, Any], schema: type) -> tuple[dict[str, Any], list[Problem]]:
-    """The options given on the command line over the defaults, and what is wrong with them."""
+    """The options given on the command line over the defaults, in their groups, and what is wrong with them."""
     values, problems = parse(arguments, schema)
+    known = flattened(defaults)
     given = {argument.partition("=")[0] for argument in arguments}
-    optional = {key for key, value in defaults.items() if value != MISSING} - given
-    return defaults | values, [problem for problem in problems if problem.location not in optional]
+    optional = {key for key, value in known.items() if value != MISSING} - given
+    return nested(known | values), [problem for problem in problems if problem.location not in optional]
 
 
-def with_tuples(values: dict[str, Any], schema: type) -> dict[str, Any]:
-    """The values with lists turned into tuples where the schema says tuple."""
+def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Groups of options as dotted keys.
+
+    >>> flattened({"quiet": True, "raman": {"laser": 532}})
+    {'quiet': True, 'raman.laser': 532}
+    """
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flattened(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as groups of options.
+
+    >>> nested({"quiet": True, "raman.laser": 532})
+    {'quiet': True, 'raman': {'laser': 532}}
+    """
+    groups: dict[str, Any] = {}
+    for key, value in values.items():
+        *path, name = key.split(".")
+        group = groups
+        for part in path:
+            group = group.setdefault(part, {})
+        group[name] = value
+    return groups
+
+
+def built(values: Mapping[str, Any], schema: type) -> Any:
+    """The dataclass of the options, its groups built too, lists turned into tuples where it says tuple."""
     annotations = get_type_hints(schema)
-    return {
-        key: tuple(value) if isinstance(value, list) and _allows_tuple(annotations[key]) else value
-        for key, value in values.items()
-    }
+    return schema(**{key: _as_declared(value, annotations[key]) for key, value in values.items()})
+
+
+def _as_declared(value: Any, annotation: Any) -> Any:
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return built(value, annotation)
+    return tuple(value) if isinstance(value, list) and _allows_tuple(annotation) else value
 
 
 def _allows_tuple(annotation: Any) -> bool:
