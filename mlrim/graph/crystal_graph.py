@@ -16,7 +16,14 @@ from torch import Tensor
 
 from mlrim.graph.descriptors import coordination_numbers, soap_descriptor
 from mlrim.graph.elements import element_indices
-from mlrim.graph.orbits import AtomOrbits, atom_orbits, identity_operation, pair_orbits, symmetry_operations
+from mlrim.graph.orbits import (
+    AtomOrbits,
+    Operations,
+    atom_orbits,
+    identity_operation,
+    pair_orbits,
+    symmetry_operations,
+)
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import dipole_blocks
 from mlrim.lattice.force_constants import PairForceConstants
@@ -27,7 +34,8 @@ CUTOFF = 6.0
 SYMPREC = 1e-3
 """Å; tolerance within which atoms and pairs are treated as equivalent."""
 N_SITE_FEATURES = 5
-"""Rigid-ion charge, coordination, mean Born charge, mean 1/ε∞, and whether these two are from first principles."""
+"""Rigid-ion charge, coordination, mean Born charge, mean 1/ε∞, and whether these two are from first principles or
+learned from there, and not the rigid ions'."""
 
 
 class CrystalGraph(NamedTuple):
@@ -130,18 +138,22 @@ def build_graph(
     cutoff: float = CUTOFF,
     symprec: float | None = SYMPREC,
     dtype: torch.dtype = torch.float32,
+    with_pairs: bool = True,
 ) -> CrystalGraph:
     """The graph of a primitive crystal.
 
     Args:
         baseline: short-range force constants of the classical model; pairs it does not list are zero.
         charges: rigid-ion charges, e.
-        response: Born charges and ε∞ from first principles, where known; else those of the rigid ions are taken.
+        response: Born charges and ε∞ from first principles or from a model that learned them, where known; else those
+            of the rigid ions are taken.
         soap: descriptors, where they were computed before.
         coordination: coordination numbers, where they were computed before.
         cutoff: Å.
         symprec: tolerance (Å) of the symmetry that saves work; none to evaluate every atom and pair.
         dtype: of the floating-point tensors.
+        with_pairs: whether the lists of pairs and edges are made; networks that give atoms their results, not
+            pairs, do without.
     """
     pairs = neighbour_pairs(crystal, cutoff)
     operations = identity_operation(crystal.n_atoms) if symprec is None else symmetry_operations(crystal, symprec)
@@ -152,8 +164,6 @@ def build_graph(
     long_range = rigid_ion_response(charges) if response is None else response
     dipoles = dipole_blocks(vectors, pairs, *long_range)
     seen = np.isin(pairs.i, sites)
-    edges = pair_orbits(pairs, operations)
-    representatives, edge_pair = np.unique(edges.representative, return_inverse=True)
     features, tensors = _site_features(crystal, charges, long_range, response is not None, coordination)
     arrays = {
         "element": element_indices(crystal.numbers[sites]),
@@ -167,6 +177,25 @@ def build_graph(
         "vector": vectors[seen],
         "baseline": blocks[seen],
         "dipole": dipoles[seen],
+        **_pair_arrays(pairs, vectors, blocks, dipoles, operations, with_pairs),
+        "n_atoms": np.array([crystal.n_atoms]),
+    }
+    return CrystalGraph(**{name: _tensor(array, dtype) for name, array in arrays.items()})
+
+
+def _pair_arrays(
+    pairs: Pairs,
+    vectors: Float[ndarray, "edges 3"],
+    blocks: Float[ndarray, "edges 3 3"],
+    dipoles: Float[ndarray, "edges 3 3"],
+    operations: Operations,
+    wanted: bool,
+) -> dict[str, ndarray]:
+    if not wanted:
+        pairs, vectors, blocks, dipoles = Pairs(*(part[:0] for part in pairs)), vectors[:0], blocks[:0], dipoles[:0]
+    edges = pair_orbits(pairs, operations)
+    representatives, edge_pair = np.unique(edges.representative, return_inverse=True)
+    return {
         "pair_i": pairs.i[representatives],
         "pair_j": pairs.j[representatives],
         "pair_vector": vectors[representatives],
@@ -178,9 +207,7 @@ def build_graph(
         "edge_pair": edge_pair.reshape(-1),
         "edge_rotation": operations.cartesian[edges.operation].transpose(0, 2, 1),
         "edge_reversed": edges.reversed,
-        "n_atoms": np.array([crystal.n_atoms]),
     }
-    return CrystalGraph(**{name: _tensor(array, dtype) for name, array in arrays.items()})
 
 
 def _tensor(array: ndarray, dtype: torch.dtype) -> Tensor:
