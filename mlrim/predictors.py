@@ -41,6 +41,9 @@ class Known(NamedTuple):
     supercell: Supercell | None = None
     features: Mapping[str, ndarray] | None = None
     """Descriptors that were computed before."""
+    raman_tensors: Float[ndarray, "atoms 3 3 3"] | None = None
+    """∂α_ij/∂u_k, Å²."""
+    raman_source: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -98,6 +98,24 @@ def symmetrize_tensor(tensor: Float[ndarray, "3 3"], group: SpaceGroup) -> Float
     return (average + average.T) / 2
 
 
+def symmetrize_raman_tensors(
+    tensors: Float[ndarray, "atoms 3 3 3"], group: SpaceGroup
+) -> Float[ndarray, "atoms 3 3 3"]:
+    """Average ∂α_ij/∂u_k of every atom over the space group, symmetric in the field indices i and j.
+
+    A uniform translation leaves the polarisability as it is, so that the tensors of all atoms add up to zero.
+
+    Args:
+        tensors: indices atom, i, j (field), k (displacement).
+    """
+    total = np.zeros_like(tensors)
+    for rotation, permutation in zip(group.cartesian, group.permutations, strict=True):
+        rotated = np.einsum("ai,bj,ck,nijk->nabc", rotation, rotation, rotation, tensors, optimize=True)
+        total[permutation] += rotated
+    average = (total + total.swapaxes(1, 2)) / (2 * len(group.cartesian))
+    return average - average.mean(axis=0)
+
+
 def project_space_group(
     compact: Float[ndarray, "atoms images 3 3"], supercell: Supercell, group: SpaceGroup
 ) -> Float[ndarray, "atoms images 3 3"]:
