@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.batching import BalancedBatches, LabelledGraph, join
 from datamodules.filters import RecordFilter
+from datamodules.perturbation import ResponseErrors
 from datamodules.sample_cache import SampleCache, ensure_samples
-from datamodules.samples import Sample, SampleSettings, labels_of, with_rigid_response
+from datamodules.samples import Sample, SampleSettings, labels_of, with_perturbed_response, with_rigid_response
 from datamodules.splits import FRACTIONS, PARTS, Split, load_split, make_split
 from datamodules.store import RecordStore
 from mlrim.configuration.types import AtLeast, Between
@@ -23,6 +24,28 @@ STATISTICS_SAMPLES = 400
 """Samples that statistics of a training set are taken from."""
 
 
+class ResponseShares(NamedTuple):
+    """Probabilities of a long-range part other than that from first principles."""
+
+    rigid: float = 0.0
+    perturbed: float = 0.0
+
+    def apply(self, sample: Sample) -> Sample:
+        """The sample with a long-range part drawn at random; no random number is used where there is no choice."""
+        if self == (0, 0):
+            return sample
+        number = float(torch.rand(()))
+        if number < self.rigid:
+            return with_rigid_response(sample)
+        if number < self.rigid + self.perturbed and sample.perturbed:
+            return with_perturbed_response(sample, int(torch.randint(len(sample.perturbed), ())))
+        return sample
+
+    def sure(self) -> "ResponseShares":
+        """What holds for all samples: for validation and test."""
+        return type(self)(float(self.rigid == 1), float(self.perturbed == 1))
+
+
 class CrystalDataset(Dataset[LabelledGraph]):
     """Samples of one part of a split.
 
@@ -30,24 +53,22 @@ class CrystalDataset(Dataset[LabelledGraph]):
         cache: where the samples are.
         rows: their positions in the cache.
         random_wave: pick a wave vector at random every time; else always the first.
-        rigid_response: probability of the rigid ions' long-range part in place of Born charges and ε∞.
+        shares: how often a sample comes with another long-range part.
         in_memory: keep what was read, for a process that reads it again every epoch.
     """
 
     def __init__(
-        self, cache: SampleCache, rows: Sequence[int], random_wave: bool, rigid_response: float, in_memory: bool
+        self, cache: SampleCache, rows: Sequence[int], random_wave: bool, shares: ResponseShares, in_memory: bool
     ) -> None:
         self.cache, self.rows = cache, list(rows)
-        self.random_wave, self.rigid_response = random_wave, rigid_response
+        self.random_wave, self.shares = random_wave, shares
         self.read = lru_cache(maxsize=None)(cache.__getitem__) if in_memory else cache.__getitem__
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> LabelledGraph:
-        sample: Sample = self.read(self.rows[index])
-        if self.rigid_response > 0 and float(torch.rand(())) < self.rigid_response:
-            sample = with_rigid_response(sample)
+        sample = self.shares.apply(self.read(self.rows[index]))
         n_waves = len(sample.waves.qpoints)
         wave = int(torch.randint(n_waves, ())) if self.random_wave else 0
         return LabelledGraph(sample.graph, labels_of(sample, wave))
@@ -78,6 +99,10 @@ class CrystalDataModule(LightningDataModule):
         split_seed: seed of the split.
         rigid_response: share of the training crystals that get the rigid ions' long-range part in place of Born
             charges and ε∞, which teaches predictions without these; 1 for validation and test as well.
+        perturbed_response: share of the training crystals whose Born charges and ε∞ get random errors, which teaches
+            predictions with those of a model; 1 for validation and test as well.
+        response_errors: how large these errors are.
+        perturbations: draws of errors kept for each crystal; one of them enters each training step.
         batch_size: crystals per batch, on average.
         workers: processes that read batches; 0 keeps all samples in this process's memory.
         sample_workers: processes that make samples when the data set is used for the first time.
@@ -98,6 +123,9 @@ class CrystalDataModule(LightningDataModule):
         split: str | None = None,
         split_seed: Annotated[int, AtLeast(0)] = 0,
         rigid_response: Annotated[float, Between(0, 1)] = 0.15,
+        perturbed_response: Annotated[float, Between(0, 1)] = 0.0,
+        response_errors: ResponseErrors | None = None,
+        perturbations: Annotated[int, AtLeast(1)] = 3,
         batch_size: Annotated[int, AtLeast(1)] = 16,
         workers: Annotated[int, AtLeast(0)] = 0,
         sample_workers: Annotated[int, AtLeast(0)] = 2,
@@ -107,12 +135,24 @@ class CrystalDataModule(LightningDataModule):
         quiet: bool = False,
     ) -> None:
         super().__init__()
-        self.settings = SampleSettings(baseline, label, float(cutoff), wave_vectors=wave_vectors)
+        self.shares = ResponseShares(rigid_response, perturbed_response)
+        if sum(self.shares) > 1 + 1e-9:
+            raise UserError(
+                f"data.rigid_response={rigid_response} and data.perturbed_response={perturbed_response} are shares of "
+                "the same crystals; their sum must not be above 1"
+            )
+        self.settings = SampleSettings(
+            baseline,
+            label,
+            float(cutoff),
+            wave_vectors=wave_vectors,
+            perturbations=perturbations if perturbed_response > 0 else 0,
+            errors=response_errors or ResponseErrors(),
+        )
         self.store = RecordStore(path)
         self.selection = selection or RecordFilter(level=label)
         self.train_selection = train_selection or self.selection
         self.split_file, self.split_seed = split, split_seed
-        self.rigid_response = rigid_response
         self.batch_size, self.workers, self.sample_workers = batch_size, workers, sample_workers
         self.max_train, self.seed, self.quiet = max_train, seed, quiet
 
@@ -168,8 +208,8 @@ class CrystalDataModule(LightningDataModule):
             names = [names[index] for index in sorted(order)]
         rows = [self.cache.row_of[name] for name in names]
         training = part == "train"
-        rigid_response = self.rigid_response if training else float(self.rigid_response == 1)
-        return CrystalDataset(self.cache, rows, training, rigid_response, in_memory=self.workers == 0)
+        shares = self.shares if training else self.shares.sure()
+        return CrystalDataset(self.cache, rows, training, shares, in_memory=self.workers == 0)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches."""

@@ -143,9 +143,12 @@ def _encode_one(argument: tuple[str, str, SampleSettings]) -> tuple[bytes, int]:
 def encode_sample(sample: Sample) -> bytes:
     """A sample as bytes, in single precision."""
     named = {f"graph.{name}": tensor.numpy() for name, tensor in sample.graph._asdict().items()}
-    parts = ("folded", "gamma", "waves", "rigid") if sample.rigid is not None else ("folded", "gamma", "waves")
-    for part in parts:
-        named |= {f"{part}.{name}": array for name, array in getattr(sample, part)._asdict().items()}
+    parts: dict[str, Any] = {"folded": sample.folded, "gamma": sample.gamma, "waves": sample.waves}
+    if sample.rigid is not None:
+        parts["rigid"] = sample.rigid
+    parts |= {f"perturbed{draw}": part for draw, part in enumerate(sample.perturbed)}
+    for prefix, part in parts.items():
+        named |= {f"{prefix}.{name}": array for name, array in part._asdict().items()}
     return encode_arrays({name: _narrow(array) for name, array in named.items()})
 
 
@@ -157,19 +160,20 @@ def _narrow(array: np.ndarray) -> np.ndarray:
 
 def decode_sample(data: bytes) -> Sample:
     """The sample in some bytes."""
-    arrays = {name: _widen(name, array) for name, array in decode_arrays(data).items()}
-
-    def part(prefix: str) -> dict[str, np.ndarray]:
-        return {name.partition(".")[2]: array for name, array in arrays.items() if name.startswith(prefix + ".")}
-
-    graph = CrystalGraph(**{name: torch.from_numpy(array) for name, array in part("graph").items()})
-    rigid = LongRangePart(**part("rigid")) if part("rigid") else None
-    labels = FoldedLabels(**part("folded")), ModeArrays(**part("gamma")), ModeArrays(**part("waves"))
-    return Sample(graph, *labels, rigid)
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in decode_arrays(data).items():
+        prefix, _, name = key.partition(".")
+        parts.setdefault(prefix, {})[name] = _widen(key, array)
+    graph = CrystalGraph(**{name: torch.from_numpy(array) for name, array in parts["graph"].items()})
+    rigid = LongRangePart(**parts["rigid"]) if "rigid" in parts else None
+    draws = sorted(prefix for prefix in parts if prefix.startswith("perturbed"))
+    perturbed = tuple(LongRangePart(**parts[prefix]) for prefix in draws)
+    labels = FoldedLabels(**parts["folded"]), ModeArrays(**parts["gamma"]), ModeArrays(**parts["waves"])
+    return Sample(graph, *labels, rigid, perturbed)
 
 
 def _widen(name: str, array: np.ndarray) -> np.ndarray:
-    if name in ("waves.basis", "waves.target", "rigid.waves_target"):
+    if name in ("waves.basis", "waves.target") or name.endswith(".waves_target"):
         return array.view(np.complex64)[..., 0]
     if array.dtype.kind == "u":
         return array.astype(bool)

@@ -1,6 +1,6 @@
 """From a record to what training reads: the graph of the crystal and the labels of its force constants."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Complex, Float
 from numpy import ndarray
 
+from datamodules.perturbation import ResponseErrors, perturbed_response
 from datamodules.records import Record
 from mlrim.graph.crystal_graph import CUTOFF, SYMPREC, CrystalGraph, ResponseFeatures, build_graph, rigid_ion_response
 from mlrim.graph.labels import (
@@ -25,7 +26,7 @@ from mlrim.lattice.neighbours import Pairs, neighbour_pairs
 from mlrim.rim.baselines import short_range_baseline
 from mlrim.rim.charges import DEFAULT_SCALE, formal_charges
 
-SAMPLE_VERSION = 3
+SAMPLE_VERSION = 4
 """Raised whenever samples made before would differ."""
 
 
@@ -39,6 +40,8 @@ class SampleSettings:
         cutoff: Å.
         symprec: tolerance (Å) of the symmetry that saves work.
         wave_vectors: wave vectors kept for each crystal besides Γ.
+        perturbations: long-range parts with errors that are kept for each crystal besides the exact one.
+        errors: how large these errors are.
     """
 
     baseline: str = "rim"
@@ -46,6 +49,8 @@ class SampleSettings:
     cutoff: float = CUTOFF
     symprec: float = SYMPREC
     wave_vectors: int = 4
+    perturbations: int = 0
+    errors: ResponseErrors = field(default_factory=ResponseErrors)
 
 
 class LongRangePart(NamedTuple):
@@ -70,6 +75,8 @@ class Sample(NamedTuple):
     waves: ModeArrays
     rigid: LongRangePart | None = None
     """With the rigid ions' long-range part, where that of the sample itself is from first principles."""
+    perturbed: tuple[LongRangePart, ...] = ()
+    """With the errors of a learned response, where that of the sample itself is from first principles."""
 
 
 def make_sample(record: Record, settings: SampleSettings) -> Sample:
@@ -82,15 +89,27 @@ def make_sample(record: Record, settings: SampleSettings) -> Sample:
     rigid = _sample_with(record, settings, baseline, None)
     if record.born_charges is None or record.dielectric is None:
         return rigid
-    known = _sample_with(record, settings, baseline, ResponseFeatures(record.born_charges, record.dielectric))
-    return known._replace(rigid=_long_range_part(rigid))
+    response = ResponseFeatures(record.born_charges, record.dielectric)
+    with_errors = [
+        perturbed_response(response, record.crystal.numbers, settings.errors, record.id, draw)
+        for draw in range(settings.perturbations)
+    ]
+    perturbed = tuple(_long_range_part(_sample_with(record, settings, baseline, one)) for one in with_errors)
+    known = _sample_with(record, settings, baseline, response)
+    return known._replace(rigid=_long_range_part(rigid), perturbed=perturbed)
 
 
 def with_rigid_response(sample: Sample) -> Sample:
     """The sample as it is for a crystal whose Born charges and ε∞ nobody knows."""
-    part = sample.rigid
-    if part is None:
-        return sample
+    return sample if sample.rigid is None else _with_long_range(sample, sample.rigid)
+
+
+def with_perturbed_response(sample: Sample, draw: int) -> Sample:
+    """The sample as it is for a crystal whose Born charges and ε∞ are known with errors; `draw` of those kept."""
+    return _with_long_range(sample, sample.perturbed[draw]) if sample.perturbed else sample
+
+
+def _with_long_range(sample: Sample, part: LongRangePart) -> Sample:
     tensors = {name: torch.from_numpy(getattr(part, name)) for name in part._fields[:4]}
     return Sample(
         sample.graph._replace(**tensors),

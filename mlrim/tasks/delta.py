@@ -44,6 +44,7 @@ class DeltaTask(LightningModule):
         wave_weight: of the modes at the other wave vector relative to those at Γ.
         magnitude_power: blocks weigh by this power of their magnitude.
         softening: cm⁻¹, see `mode_loss`.
+        saturation: cm⁻¹, see `mode_loss`.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class DeltaTask(LightningModule):
         wave_weight: float = 0.5,
         magnitude_power: float = 0.25,
         softening: float = 40.0,
+        saturation: Annotated[float, Above(0)] = 300.0,
     ) -> None:
         super().__init__()
         self.model = model
@@ -68,7 +70,8 @@ class DeltaTask(LightningModule):
         self.schedule, self.warmup, self.restart_epochs = schedule, warmup, restart_epochs
         self.max_hours = max_hours
         self.block_weight, self.mode_weight, self.mixing_weight = block_weight, mode_weight, mixing_weight
-        self.wave_weight, self.magnitude_power, self.softening = wave_weight, magnitude_power, softening
+        self.wave_weight, self.magnitude_power = wave_weight, magnitude_power
+        self.softening, self.saturation = softening, saturation
         for stage in STAGES:
             self.add_module(f"{stage}_components", MeanMetric())
             self.add_module(f"{stage}_gamma", CatMetric())
@@ -85,8 +88,8 @@ class DeltaTask(LightningModule):
         blocks = self.model(graph)
         error = fold_blocks(blocks, graph, labels) - labels.target
         of_blocks = block_loss(error, labels.target, self.magnitude_power, floor=0.01)
-        gamma = mode_loss(mode_errors(blocks, graph, labels.gamma), labels.gamma, self.softening)
-        wave = mode_loss(mode_errors(blocks, graph, labels.wave), labels.wave, self.softening)
+        gamma = mode_loss(mode_errors(blocks, graph, labels.gamma), labels.gamma, self.softening, self.saturation)
+        wave = mode_loss(mode_errors(blocks, graph, labels.wave), labels.wave, self.softening, self.saturation)
         shift = gamma.diagonal + self.wave_weight * wave.diagonal
         mixing = gamma.mixing + self.wave_weight * wave.mixing
         loss = self.block_weight * of_blocks / 0.1 + self.mode_weight * (shift + self.mixing_weight * mixing) / 100

@@ -92,16 +92,19 @@ def mode_loss(
     errors: Float[Tensor, "graphs modes modes"] | Complex[Tensor, "graphs modes modes"],
     modes: ModeLabels,
     softening: float,
+    saturation: float = math.inf,
 ) -> ModeLoss:
     """Frequency errors |U†ΔD U|_mn / (|ω_m| + |ω_n| + ω₀), cm⁻¹; no eigensolver is differentiated.
 
     Args:
         softening: ω₀, cm⁻¹; keeps soft modes from dominating.
+        saturation: s, cm⁻¹; an error x of one element counts as x / √(1 + x²/s²), so that wild labels do not dominate.
     """
     omega = modes.eigenvalues.abs().sqrt()
     width = omega[:, :, None] + omega[:, None, :] + softening / SQRT_EIGENVALUE_TO_CM1
     scaled = errors / width * SQRT_EIGENVALUE_TO_CM1
     square = scaled.real.square() + scaled.imag.square() if scaled.is_complex() else scaled.square()
+    square = square / (1 + square / saturation**2)
     diagonal_square = square.diagonal(dim1=1, dim2=2)
     off_diagonal = square - torch.diag_embed(diagonal_square)
     shifts = (diagonal_square + 1e-6).sqrt()

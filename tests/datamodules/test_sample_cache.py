@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 
 from datamodules.build import BuildOptions, build
+from datamodules.perturbation import ResponseErrors, perturbed_response
 from datamodules.sample_cache import ensure_samples
 from datamodules.samples import (
     SampleSettings,
     baseline_of,
     make_sample,
     scaled_formal_charges,
+    with_perturbed_response,
     with_rigid_response,
 )
 from datamodules.store import RecordStore
+from mlrim.graph.crystal_graph import ResponseFeatures
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from tests.datamodules.archives import rocksalt_archives
@@ -35,15 +38,18 @@ def numbers(sample) -> dict[str, np.ndarray]:
     for part in ("folded", "gamma", "waves", "rigid"):
         if getattr(sample, part) is not None:
             found |= {f"{part}.{name}": array for name, array in getattr(sample, part)._asdict().items()}
+    for draw, part in enumerate(sample.perturbed):
+        found |= {f"perturbed{draw}.{name}": array for name, array in part._asdict().items()}
     return found
 
 
 def labelled_numbers(sample) -> dict[str, np.ndarray]:
-    return {name: array for name, array in numbers(sample).items() if not name.startswith("rigid")}
+    others = ("rigid", "perturbed")
+    return {name: array for name, array in numbers(sample).items() if not name.startswith(others)}
 
 
 def test_samples_are_read_as_they_were_made(path: Path) -> None:
-    store, settings = RecordStore(path), SampleSettings()
+    store, settings = RecordStore(path), SampleSettings(perturbations=2)
     cache = ensure_samples(store, store.ids, settings, workers=0, quiet=True)
     assert len(cache) == len(store)
     for name in store.ids:
@@ -54,13 +60,13 @@ def test_samples_are_read_as_they_were_made(path: Path) -> None:
 
 
 def test_processes_make_the_same_samples(path: Path) -> None:
-    store, ids = RecordStore(path), RecordStore(path).ids[:2]
-    alone = ensure_samples(store, ids, SampleSettings(), workers=0, quiet=True)
+    store, ids, settings = RecordStore(path), RecordStore(path).ids[:2], SampleSettings(perturbations=1)
+    alone = ensure_samples(store, ids, settings, workers=0, quiet=True)
     data = (alone.folder / "samples.bin").read_bytes()
     (alone.folder / "index.json").unlink()
     (alone.folder / "samples.bin").unlink()
     alone.folder.rmdir()
-    together = ensure_samples(store, ids, SampleSettings(), workers=2, quiet=True)
+    together = ensure_samples(store, ids, settings, workers=2, quiet=True)
     assert together.folder == alone.folder
     assert (together.folder / "samples.bin").read_bytes() == data
 
@@ -73,6 +79,8 @@ def test_every_dependence_has_its_own_samples(path: Path) -> None:
             (RecordStore(path).ids, settings),
             (RecordStore(path).ids[1:], settings),
             (RecordStore(path).ids, replace(settings, cutoff=4.0)),
+            (RecordStore(path).ids, replace(settings, perturbations=1)),
+            (RecordStore(path).ids, replace(settings, perturbations=1, errors=ResponseErrors(charges=0.2))),
         ]
     ]
     manifest = json.loads((path / "manifest.json").read_text())
@@ -99,14 +107,32 @@ def test_hidden_response_makes_the_sample_of_a_record_without_born_charges(path:
     assert np.abs(hidden.folded.target - known.folded.target).max() > 1e-3
 
 
-def test_target_baseline_and_dipoles_add_up_to_the_label_with_either_long_range_part(path: Path) -> None:
-    store, settings = RecordStore(path), SampleSettings()
+def test_perturbed_response_makes_the_sample_of_a_record_with_these_born_charges(path: Path) -> None:
+    store, settings = RecordStore(path), SampleSettings(perturbations=2)
+    record = store[store.ids[0]]
+    known = make_sample(record, settings)
+    for draw in range(2):
+        exact = ResponseFeatures(record.born_charges, record.dielectric)
+        born, dielectric = perturbed_response(exact, record.crystal.numbers, settings.errors, record.id, draw)
+        assert not np.allclose(born, record.born_charges, atol=1e-3)
+        expected = make_sample(replace(record, born_charges=born, dielectric=dielectric), SampleSettings())
+        perturbed = with_perturbed_response(known, draw)
+        assert float(perturbed.graph.site_features[0, 4]) == 1.0
+        for name, array in labelled_numbers(expected).items():
+            np.testing.assert_array_equal(labelled_numbers(perturbed)[name], array, err_msg=name)
+
+
+def test_target_baseline_and_dipoles_add_up_to_the_label_with_every_long_range_part(path: Path) -> None:
+    store, settings = RecordStore(path), SampleSettings(perturbations=1)
     record = store[store.ids[0]]
     known = make_sample(record, settings)
     baseline = baseline_of(record, settings.baseline)
     charges = scaled_formal_charges(record)
     parts = [(known, record.born_charges, record.dielectric)]
     parts.append((with_rigid_response(known), charges[:, None, None] * np.eye(3), np.eye(3)))
+    exact = ResponseFeatures(record.born_charges, record.dielectric)
+    wrong = perturbed_response(exact, record.crystal.numbers, settings.errors, record.id, 0)
+    parts.append((with_perturbed_response(known, 0), *wrong))
     for sample, born, dielectric in parts:
         rest = LatticeDynamics(record.crystal, baseline, DipoleInteraction(record.crystal, born, dielectric))
         root_masses = np.sqrt(np.repeat(record.crystal.masses, 3))

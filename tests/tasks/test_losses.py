@@ -64,6 +64,33 @@ def test_small_errors_of_frequencies_are_the_diagonal_of_the_mode_loss(wave: int
         assert float(shift) == pytest.approx(float(expected), rel=0.05)
 
 
+def test_wild_errors_saturate_and_small_ones_do_not() -> None:
+    example = Example(rock_salt(), np.diag([2, 2, 2]))
+    graph, labels = example.labelled()
+    small, large, huge = (
+        mode_loss(mode_errors((1 + strength) * example.blocks, graph, labels.gamma), labels.gamma, 0.0, 50.0)
+        for strength in (1e-3, 1e3, 1e5)
+    )
+    unlimited = mode_loss(mode_errors(1.001 * example.blocks, graph, labels.gamma), labels.gamma, 0.0)
+    assert float(unlimited.diagonal) < 1.0
+    assert float(small.diagonal) == pytest.approx(float(unlimited.diagonal), rel=1e-3)
+    assert float(large.diagonal) == pytest.approx(50.0, rel=1e-3)
+    assert float(huge.diagonal) == pytest.approx(50.0, rel=1e-3)
+
+
+def test_wild_labels_pull_no_harder_than_others() -> None:
+    example = Example(rock_salt(), np.diag([2, 2, 2]))
+    graph, labels = example.labelled()
+
+    def pull(strength: float) -> float:
+        blocks = (strength * example.blocks).requires_grad_()
+        loss = mode_loss(mode_errors(blocks, graph, labels.gamma), labels.gamma, 40.0, 300.0)
+        (loss.diagonal + loss.mixing).backward()
+        return float(blocks.grad.norm())
+
+    assert pull(1e4) < 0.01 * pull(1.1)
+
+
 def test_folding_passes_gradients_to_every_edge(examples: list[Example]) -> None:
     graph, labels = examples[0].labelled()
     blocks = examples[0].blocks.clone().requires_grad_()
