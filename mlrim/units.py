@@ -19,6 +19,8 @@ ATOMIC_MASS = 1.66053906660e-27
 """kg"""
 VACUUM_PERMITTIVITY = 8.8541878128e-12
 """F/m"""
+BOHR = 0.529177210903
+"""Å"""
 
 COULOMB_EV_ANGSTROM = ELEMENTARY_CHARGE / (4 * math.pi * VACUUM_PERMITTIVITY) * 1e10
 """e²/(4πε₀) in eV Å.
@@ -74,4 +76,28 @@ BOLTZMANN_J_PER_K_MOL = BOLTZMANN * AVOGADRO
 
 >>> round(BOLTZMANN_J_PER_K_MOL, 5)
 8.31446
+"""
+
+NEUTRON_MASS = 1.67492749804e-27
+"""kg"""
+
+HBAR_OVER_2_AMU = PLANCK / (2 * math.pi) / (2 * ATOMIC_MASS * 2 * math.pi * 1e12) * 1e20
+"""ħ/(2 m ω) for 1 amu and ω = 2π·1 THz, in Å²: the mean-square displacement of an oscillator at rest.
+
+>>> round(HBAR_OVER_2_AMU, 6)
+0.505379
+"""
+
+RECOIL_MEV_ANGSTROM2 = (PLANCK / (2 * math.pi)) ** 2 / (2 * ATOMIC_MASS) / ELEMENTARY_CHARGE * 1e23
+"""ħ²/2m for 1 amu in meV Å²: recoil energy of a free atom at Q = 1 Å⁻¹.
+
+>>> round(RECOIL_MEV_ANGSTROM2, 5)
+2.09008
+"""
+
+NEUTRON_MEV_ANGSTROM2 = RECOIL_MEV_ANGSTROM2 * ATOMIC_MASS / NEUTRON_MASS
+"""ħ²/2m of a neutron in meV Å²: its energy is this times k².
+
+>>> round(NEUTRON_MEV_ANGSTROM2, 5)
+2.07212
 """

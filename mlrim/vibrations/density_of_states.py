@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from numpy import ndarray
 
+from mlrim.lattice.detection import point_group_rotations
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.qpath import regular_mesh
 
@@ -15,7 +16,7 @@ TRUNCATION = 6.0
 
 @dataclass(frozen=True, eq=False)
 class MeshModes:
-    """Frequencies on a mesh that samples the Brillouin zone.
+    """Modes on a mesh that samples the Brillouin zone.
 
     Attributes:
         mesh: number of wave vectors along each reciprocal vector.
@@ -23,6 +24,8 @@ class MeshModes:
         weights: their share of the zone; the sum is one.
         frequencies: signed frequencies, THz, shape (qpoints, modes).
         element_weights: share of every element in every mode, by symbol, shape (qpoints, modes).
+        eigenvectors: columns are modes, component 3·atom + axis, orthonormal. On a symmetry-reduced mesh only
+            averages over equivalent atoms mean something.
     """
 
     mesh: tuple[int, int, int]
@@ -30,6 +33,7 @@ class MeshModes:
     weights: Float[ndarray, "qpoints"]
     frequencies: Float[ndarray, "qpoints modes"]
     element_weights: dict[str, Float[ndarray, "qpoints modes"]]
+    eigenvectors: Complex[ndarray, "qpoints components modes"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,17 +60,70 @@ def mesh_modes(dynamics: LatticeDynamics, mesh: tuple[int, int, int], batch: int
         batch: wave vectors treated together; bounds the memory.
     """
     qpoints, weights, *_ = regular_mesh(dynamics.crystal, mesh)
+    return _modes_at(dynamics, mesh, qpoints, weights, batch)
+
+
+def refined_at_gamma(dynamics: LatticeDynamics, modes: MeshModes, levels: int = 3) -> MeshModes:
+    """The same mesh with the cell around Γ divided into 27 parts, again and again.
+
+    The three acoustic modes at Γ have no amplitude of their own, but their neighbourhood has a large one: ∫ d³q/ω²
+    over the cell of Γ falls only with its edge. Each level leaves 1/27 of the weight and a third of that integral.
+
+    Args:
+        levels: how often the part that holds Γ is divided.
+    """
+    gamma = int(np.argmin(np.abs(modes.qpoints).sum(axis=1)))
+    if np.abs(modes.qpoints[gamma]).max() > 1e-9:
+        raise ValueError("only a mesh with Γ can be refined there")
+    points, counts = _cell_points(dynamics, modes.mesh)
+    weight = float(modes.weights[gamma])
+    scales = 3.0 ** -np.arange(1, levels + 1)
+    qpoints = np.concatenate([points * scale for scale in scales])
+    weights = np.concatenate([weight * counts * scale**3 for scale in scales])
+    inner = _modes_at(dynamics, modes.mesh, qpoints, weights)
+    kept = modes.weights.copy()
+    kept[gamma] = weight * scales[-1] ** 3
+    return MeshModes(
+        modes.mesh,
+        np.concatenate([modes.qpoints, inner.qpoints]),
+        np.concatenate([kept, inner.weights]),
+        np.concatenate([modes.frequencies, inner.frequencies]),
+        {
+            key: np.concatenate([modes.element_weights[key], inner.element_weights[key]])
+            for key in inner.element_weights
+        },
+        np.concatenate([modes.eigenvectors, inner.eigenvectors]),
+    )
+
+
+def _cell_points(
+    dynamics: LatticeDynamics, mesh: tuple[int, int, int]
+) -> tuple[Float[ndarray, "points 3"], Float[ndarray, "points"]]:
+    """Γ's 26 neighbours on a mesh, without those that the point group or time reversal carries onto others."""
+    steps = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1], [-1, 0, 1], indexing="ij"), axis=-1).reshape(-1, 3)
+    points = steps[np.any(steps != 0, axis=1)] / np.array(mesh, dtype=float)
+    rotations = point_group_rotations(dynamics.crystal)
+    images = np.round(np.einsum("oba,pb->poa", np.concatenate([rotations, -rotations]), points) * 1e6).astype(np.int64)
+    keys = np.array([min(orbit.tolist()) for orbit in images])
+    _, first, counts = np.unique(keys, axis=0, return_index=True, return_counts=True)
+    return points[first], counts.astype(float)
+
+
+def _modes_at(
+    dynamics: LatticeDynamics,
+    mesh: tuple[int, int, int],
+    qpoints: Float[ndarray, "qpoints 3"],
+    weights: Float[ndarray, "qpoints"],
+    batch: int = 128,
+) -> MeshModes:
     symbols = np.array(dynamics.crystal.symbols)
     elements = list(dict.fromkeys(symbols.tolist()))
-    frequencies, shares = [], []
-    for start in range(0, len(qpoints), batch):
-        modes = dynamics.modes(qpoints[start : start + batch])
-        frequencies.append(modes.frequencies)
-        atoms = np.abs(modes.eigenvectors.reshape(len(modes.frequencies), len(symbols), 3, -1)) ** 2
-        atoms = atoms.sum(axis=2)
-        shares.append(np.stack([atoms[:, symbols == element].sum(axis=1) for element in elements]))
-    joined = np.concatenate(shares, axis=1)
-    return MeshModes(mesh, qpoints, weights, np.concatenate(frequencies), dict(zip(elements, joined, strict=True)))
+    parts = [dynamics.modes(qpoints[start : start + batch]) for start in range(0, len(qpoints), batch)]
+    frequencies = np.concatenate([part.frequencies for part in parts])
+    eigenvectors = np.concatenate([part.eigenvectors for part in parts])
+    atoms = np.abs(eigenvectors.reshape(len(qpoints), len(symbols), 3, -1)) ** 2
+    shares = {element: atoms[:, symbols == element].sum(axis=(1, 2)) for element in elements}
+    return MeshModes(mesh, qpoints, weights, frequencies, shares, eigenvectors)
 
 
 def density_of_states(

@@ -1,0 +1,236 @@
+"""Powder S(Q, E) of neutrons in the incoherent approximation, with overtones and combinations.
+
+With the isotropic average of every atom's motion, the scattering is a Poisson series in the number of phonons
+(A. Sjölander, Ark. Fys. 14, 315 (1958)):
+
+    S(Q, E) = Σ_k σ_k/4π exp(−Q²u_k) Σ_n (Q²u_k)^n/n! φ_k,n(E)
+
+u_k is the mean-square displacement along one direction, φ_k,1 the normalised one-phonon spectrum
+ħ/(2 m_k ω) g_k(ω) (n + 1) at E = ħω and … n at E = −ħω, and φ_k,n its n-fold convolution with itself. Detailed
+balance and the f-sum rule ∫ E S dE = Σ σ_k/4π ħ²Q²/2m_k hold by construction.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from scipy.fft import irfft, next_fast_len, rfft
+from scipy.special import gammaln
+
+from mlrim.errors import UserError
+from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.symmetry import SpaceGroup
+from mlrim.units import HBAR_OVER_2_AMU, KELVIN_PER_THZ, THZ_TO_MEV
+from mlrim.vibrations.density_of_states import MeshModes
+from mlrim.vibrations.neutron import (
+    CrossSection,
+    IndirectGeometry,
+    NeutronScattering,
+    indirect_path,
+    neutron_scattering,
+)
+from mlrim.vibrations.thermal import SMALLEST_FREQUENCY
+
+POINTS_PER_WIDTH = 6
+"""Steps of the internal energy grid within the narrowest full width at half maximum."""
+MAX_POINTS = 2**20
+"""Bound on the internal energy grid."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhononExpansion:
+    """Normalised n-phonon spectra of every set of equivalent atoms at one temperature.
+
+    Attributes:
+        temperature: K.
+        energies: energy transfer, positive where the neutron loses, meV.
+        atoms: one atom of every set of equivalent ones.
+        cross_sections: sum of the cross-sections of the set, barn per primitive cell.
+        displacements: mean-square displacement along one direction, Å².
+        spectra: φ_n for n = 1, 2, …, broadened by the resolution, 1/meV.
+    """
+
+    temperature: float
+    energies: Float[ndarray, "grid"]
+    atoms: Int[ndarray, "kinds"]
+    cross_sections: Float[ndarray, "kinds"]
+    displacements: Float[ndarray, "kinds"]
+    spectra: Float[ndarray, "kinds orders grid"]
+
+    def along(self, wave_vectors: Float[ndarray, "grid"]) -> Float[ndarray, "orders grid"]:
+        """Scattering by one phonon, two phonons … at a |Q| (1/Å) of each energy, barn/sr/meV per primitive cell."""
+        return np.einsum("k,koq,koq->oq", self.cross_sections / (4 * np.pi), self._poisson(wave_vectors), self.spectra)
+
+    def map(self, wave_vectors: Float[ndarray, "wave_vectors"]) -> Float[ndarray, "wave_vectors grid"]:
+        """S(Q, E) for every |Q| (1/Å) and energy, barn/sr/meV per primitive cell, without the elastic line."""
+        weights = self.cross_sections[:, None, None] / (4 * np.pi) * self._poisson(wave_vectors)
+        return np.einsum("koq,koe->qe", weights, self.spectra, optimize=True)
+
+    def elastic(self, wave_vectors: Float[ndarray, "wave_vectors"]) -> Float[ndarray, "wave_vectors"]:
+        """Intensity of the elastic line, Σ σ/4π exp(−Q²u), barn/sr per primitive cell."""
+        exponent = wave_vectors[None, :] ** 2 * self.displacements[:, None]
+        return self.cross_sections / (4 * np.pi) @ np.exp(-exponent)
+
+    def omitted(self, wave_vectors: Float[ndarray, "wave_vectors"]) -> Float[ndarray, "wave_vectors"]:
+        """Share of the cross-section in more phonons than were followed."""
+        exponent = wave_vectors[None, :] ** 2 * self.displacements[:, None]
+        followed = np.exp(-exponent) + self._poisson(wave_vectors).sum(axis=1)
+        return self.cross_sections @ (1 - followed) / self.cross_sections.sum()
+
+    def _poisson(self, wave_vectors: Float[ndarray, "wave_vectors"]) -> Float[ndarray, "kinds orders wave_vectors"]:
+        mean = np.maximum(wave_vectors[None, None, :] ** 2 * self.displacements[:, None, None], 1e-300)
+        order = np.arange(1, self.spectra.shape[1] + 1)[None, :, None]
+        return np.exp(order * np.log(mean) - mean - gammaln(order + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class InelasticSpectrum:
+    """What an indirect-geometry spectrometer such as TOSCA or VISION sees of a powder.
+
+    Attributes:
+        energies: energy transfer, meV.
+        wave_vectors: |Q| at each of them, 1/Å.
+        total: barn/sr/meV per primitive cell, without the factor k_f/k_i.
+        one_phonon: the part of the fundamentals; the rest is overtones and combinations.
+        omitted: largest share of the cross-section in more phonons than were followed.
+    """
+
+    energies: Float[ndarray, "grid"]
+    wave_vectors: Float[ndarray, "grid"]
+    total: Float[ndarray, "grid"]
+    one_phonon: Float[ndarray, "grid"]
+    omitted: float
+
+
+def phonon_expansion(
+    modes: MeshModes,
+    crystal: Crystal,
+    group: SpaceGroup,
+    temperature: float,
+    energies: Float[ndarray, "grid"],
+    fwhm: float | Float[ndarray, "grid"],
+    orders: int = 10,
+    scattering: NeutronScattering | None = None,
+    cross_section: CrossSection = "total",
+) -> PhononExpansion:
+    """The n-phonon spectra of a crystal; imaginary modes and the zero modes at Γ are left out.
+
+    Args:
+        group: its equivalent atoms share one spectrum (the mesh is reduced by it).
+        energies: energy transfer (meV), both signs allowed.
+        fwhm: full width at half maximum of the Gaussian resolution, meV; one, or one for each energy.
+        orders: most phonons in one event.
+        scattering: by default tabulated values.
+
+    Raises:
+        UserError: a width that is not positive, or so small that the spectrum cannot be tabulated.
+    """
+    scattering = neutron_scattering(crystal) if scattering is None else scattering
+    widths = np.broadcast_to(np.asarray(fwhm, dtype=float), np.shape(energies))
+    quanta = modes.frequencies * THZ_TO_MEV
+    counted = modes.frequencies > SMALLEST_FREQUENCY
+    step, half = _internal_grid(float(widths.min()), float(quanta.max()), orders)
+    atoms, members = _equivalent_atoms(group)
+    amplitudes = _amplitudes(modes, crystal, members, counted)
+    occupation = 1 / np.expm1(np.minimum(quanta[counted] / THZ_TO_MEV * KELVIN_PER_THZ / max(temperature, 1e-9), 500))
+    displacements = amplitudes @ (2 * occupation + 1)
+    near, kernel = _resolution(step * np.arange(-half, half + 1), np.asarray(energies, dtype=float), widths)
+    spectra = []
+    for amplitude in amplitudes:
+        first = _on_grid(quanta[counted], amplitude * (occupation + 1), step, half)
+        first += _on_grid(-quanta[counted], amplitude * occupation, step, half)
+        spectra.append(_convolved_powers(first / max(first.sum(), 1e-300), orders)[:, near] @ kernel)
+    return PhononExpansion(
+        temperature,
+        np.asarray(energies, dtype=float),
+        atoms,
+        np.array([scattering.cross_section(cross_section)[group_members].sum() for group_members in members]),
+        displacements,
+        np.array(spectra),
+    )
+
+
+def inelastic_spectrum(
+    modes: MeshModes,
+    crystal: Crystal,
+    group: SpaceGroup,
+    instrument: IndirectGeometry,
+    temperature: float = 10.0,
+    energies: Float[ndarray, "grid"] | None = None,
+    orders: int = 10,
+) -> InelasticSpectrum:
+    """The spectrum of a powder along Q(E) of an instrument, with its resolution.
+
+    Args:
+        temperature: K; such spectra are measured cold, to sharpen the lines.
+        energies: energy transfer, meV; by default from 1 meV to a fifth above the highest mode.
+    """
+    if energies is None:
+        energies = np.linspace(1.0, 1.2 * float(modes.frequencies.max()) * THZ_TO_MEV, 1000)
+    expansion = phonon_expansion(modes, crystal, group, temperature, energies, instrument.fwhm(energies), orders=orders)
+    wave_vectors = indirect_path(energies, instrument)
+    by_order = expansion.along(wave_vectors)
+    omitted = float(expansion.omitted(wave_vectors).max())
+    return InelasticSpectrum(energies, wave_vectors, by_order.sum(axis=0), by_order[0], omitted)
+
+
+def _internal_grid(width: float, highest: float, orders: int) -> tuple[float, int]:
+    """Step (meV) and half the number of points of a grid that holds all orders on both sides."""
+    if width <= 0:
+        raise UserError(f"the energy resolution must be positive, not {width:g} meV")
+    step = width / POINTS_PER_WIDTH
+    half = int(np.ceil(orders * highest / step)) + orders
+    if 2 * half > MAX_POINTS:
+        raise UserError(
+            f"{orders} phonons of up to {highest:.4g} meV with a resolution of {width:.3g} meV need {2 * half} points: "
+            "use a larger width or fewer orders"
+        )
+    return step, half
+
+
+def _equivalent_atoms(group: SpaceGroup) -> tuple[Int[ndarray, "kinds"], list[Int[ndarray, "_"]]]:
+    representatives = group.permutations.min(axis=0)
+    atoms = np.unique(representatives)
+    return atoms, [np.flatnonzero(representatives == atom) for atom in atoms]
+
+
+def _amplitudes(
+    modes: MeshModes, crystal: Crystal, members: list[Int[ndarray, "_"]], counted: ndarray
+) -> Float[ndarray, "kinds modes"]:
+    """ħ/(2 m ω) |e|²/3 of every counted mode with its weight, averaged over equivalent atoms, Å²."""
+    weights = (modes.weights / modes.weights.sum())[:, None] / np.where(counted, modes.frequencies, 1.0)
+    shape = (len(modes.qpoints), crystal.n_atoms, 3, modes.frequencies.shape[1])
+    shares = np.sum(np.abs(modes.eigenvectors.reshape(shape)) ** 2, axis=2) / crystal.masses[None, :, None]
+    return np.array([(shares[:, atoms].mean(axis=1) * weights)[counted] * HBAR_OVER_2_AMU / 3 for atoms in members])
+
+
+def _on_grid(
+    positions: Float[ndarray, "modes"], values: Float[ndarray, "modes"], step: float, half: int
+) -> Float[ndarray, "points"]:
+    """Lines shared between the two nearest points, so that area and centre of gravity stay exact."""
+    place = positions / step + half
+    lower = np.floor(place).astype(np.int64)
+    fraction = place - lower
+    size = 2 * half + 1
+    return np.bincount(lower, values * (1 - fraction), size) + np.bincount(lower + 1, values * fraction, size)
+
+
+def _convolved_powers(first: Float[ndarray, "points"], orders: int) -> Float[ndarray, "orders points"]:
+    """The n-fold convolutions of a spectrum on a symmetric grid that is wide enough for all of them."""
+    half = len(first) // 2
+    size = next_fast_len(len(first) + 1, real=True)
+    transformed = rfft(np.roll(np.pad(first, (0, size - len(first))), -half))
+    powers = [irfft(transformed**order, size) for order in range(1, orders + 1)]
+    return np.array([np.roll(power, half)[: len(first)] for power in powers])
+
+
+def _resolution(
+    points: Float[ndarray, "points"], energies: Float[ndarray, "grid"], widths: Float[ndarray, "grid"]
+) -> tuple[Bool[ndarray, "points"], Float[ndarray, "near grid"]]:
+    """The points that matter and the normalised Gaussians that carry them onto the energies."""
+    margin = 3 * widths.max()
+    near = (points > energies.min() - margin) & (points < energies.max() + margin)
+    sigma = widths / np.sqrt(8 * np.log(2))
+    offset = (energies[None, :] - points[near, None]) / sigma
+    return near, np.exp(-(offset**2) / 2) / (sigma * np.sqrt(2 * np.pi))
