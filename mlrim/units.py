@@ -101,3 +101,49 @@ NEUTRON_MEV_ANGSTROM2 = RECOIL_MEV_ANGSTROM2 * ATOMIC_MASS / NEUTRON_MASS
 >>> round(NEUTRON_MEV_ANGSTROM2, 5)
 2.07212
 """
+
+CHARGE_TO_DEBYE_PER_ANGSTROM = ELEMENTARY_CHARGE * SPEED_OF_LIGHT * 1e11
+"""e in D/Å.
+
+>>> round(CHARGE_TO_DEBYE_PER_ANGSTROM, 7)
+4.8032047
+"""
+
+PLASMA_FREQUENCY_SQUARED_CM2 = (
+    ELEMENTARY_CHARGE**2 / (VACUUM_PERMITTIVITY * ATOMIC_MASS) * 1e30 / (2 * math.pi * SPEED_OF_LIGHT * 100) ** 2
+)
+"""e²/(ε₀ Å³ amu) as the square of a wavenumber, cm⁻²: oscillator strength per volume to squared plasma frequency.
+
+>>> round(PLASMA_FREQUENCY_SQUARED_CM2 / 1e7, 8), round(math.sqrt(PLASMA_FREQUENCY_SQUARED_CM2), 4)
+(4.92064255, 7014.7292)
+>>> round(PLASMA_FREQUENCY_SQUARED_CM2 / THZ_TO_CM1**2, 4)
+44224.5297
+"""
+
+OSCILLATOR_STRENGTH_TO_KM_PER_MOL = (
+    AVOGADRO * ELEMENTARY_CHARGE**2 / (12 * VACUUM_PERMITTIVITY * SPEED_OF_LIGHT**2 * ATOMIC_MASS) / 1e3
+)
+"""e²/amu in km/mol: integrated molar absorption (napierian) of freely turning or randomly oriented oscillators.
+
+>>> round(OSCILLATOR_STRENGTH_TO_KM_PER_MOL, 4)
+974.8801
+>>> round(OSCILLATOR_STRENGTH_TO_KM_PER_MOL / CHARGE_TO_DEBYE_PER_ANGSTROM**2, 5)
+42.25606
+"""
+
+KM_PER_MOL_TO_LITRE_PER_MOL_CM2 = 100.0
+"""km/mol in L mol⁻¹ cm⁻², the unit of an integrated molar absorption coefficient."""
+
+CONDUCTIVITY_PER_CM1 = 2 * math.pi * SPEED_OF_LIGHT * VACUUM_PERMITTIVITY
+"""2πc ε₀ in S/cm per cm⁻¹: optical conductivity of ε₂ = 1 at a wavenumber of 1 cm⁻¹.
+
+>>> round(1 / CONDUCTIVITY_PER_CM1, 4)
+59.9585
+"""
+
+AMU_PER_ANGSTROM3_TO_G_PER_CM3 = ATOMIC_MASS * 1e27
+"""amu/Å³ in g/cm³.
+
+>>> round(AMU_PER_ANGSTROM3_TO_G_PER_CM3, 7)
+1.6605391
+"""
