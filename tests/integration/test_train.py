@@ -81,13 +81,18 @@ def test_a_resumed_run_goes_on_at_the_epoch_and_learning_rate_where_it_stopped(
 
 
 @pytest.mark.slow
-def test_two_processes_measure_what_one_measures(repository: Path, data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shares", [(0.5, 0), (0, 1)], ids=["exact", "perturbed"])
+def test_two_processes_measure_what_one_measures(
+    repository: Path, data: Path, tmp_path: Path, shares: tuple[float, float]
+) -> None:
     run = tmp_path / "run"
-    train(repository, data, run, "trainer=ddp_sim", "trainer.max_epochs=1", "data.batch_size=1")
+    same = ["trainer.max_epochs=1", "data.batch_size=1", "data.perturbations=1"]
+    same += [f"data.rigid_response={shares[0]}", f"data.perturbed_response={shares[1]}"]
+    train(repository, data, run, "trainer=ddp_sim", *same)
     reported = column(run, "test/mae")
     alone = tmp_path / "alone"
     last = run / "checkpoints" / "last.ckpt"
-    train(repository, data, alone, "trainer.max_epochs=1", "data.batch_size=1", f"resume={last}")
+    train(repository, data, alone, *same, f"resume={last}")
     assert column(alone, "test/mae") == pytest.approx(reported, rel=1e-5)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "run"]
 
