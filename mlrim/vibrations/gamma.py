@@ -111,6 +111,20 @@ class GammaModes:
         return " + ".join(terms)
 
     @property
+    def activity_counts(self) -> dict[str, int]:
+        """Number of optical frequencies (degenerate modes count once) by activity: IR, Raman, IR+Raman, silent."""
+        counts = dict.fromkeys(("IR", "Raman", "IR+Raman", "silent"), 0)
+        for mode in self.modes:
+            if not mode.acoustic:
+                counts[mode.activity] += 1
+        return counts
+
+    @property
+    def silent(self) -> list[GammaMode]:
+        """The optical modes that neither infrared absorption nor Raman scattering shows."""
+        return [mode for mode in self.modes if mode.activity == "silent"]
+
+    @property
     def n_imaginary(self) -> int:
         """Number of optical modes with an imaginary frequency."""
         return sum(mode.degeneracy for mode in self.modes if not mode.acoustic and mode.frequency_thz < 0)

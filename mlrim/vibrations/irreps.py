@@ -162,9 +162,9 @@ def _multiplication_table(
     rotations: Float[ndarray, "operations 3 3"],
 ) -> Int[ndarray, "operations operations"]:
     """Index of the product g·h for all pairs."""
-    products = np.einsum("gab,hbc->ghac", rotations, rotations)
-    difference = np.abs(products[:, :, None] - rotations[None, None]).sum(axis=(-1, -2))
-    return np.argmin(difference, axis=-1)
+    order = len(rotations)
+    products = np.einsum("gab,hbc->ghac", rotations, rotations).reshape(order * order, 9)
+    return np.argmax(products @ rotations.reshape(order, 9).T, axis=1).reshape(order, order)
 
 
 def _orthogonal(rotations: Float[ndarray, "operations 3 3"]) -> Float[ndarray, "operations 3 3"]:

@@ -1,16 +1,17 @@
 """Harmonic thermal properties per primitive cell: free energy, energy, entropy, heat capacity.
 
-Sources: Born and Huang, Dynamical Theory of Crystal Lattices; phonopy's formulation. The low-temperature
-    limit of the
-energy is the zero-point energy, the high-temperature limit of the heat capacity 3 N k.
+Sources: Born and Huang, Dynamical Theory of Crystal Lattices; phonopy's formulation. The low-temperature limit of
+the energy is the zero-point energy, the high-temperature limit of the heat capacity 3 N k.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from ase.formula import Formula
 from jaxtyping import Float
 from numpy import ndarray
 
+from mlrim.lattice.crystal import Crystal
 from mlrim.units import BOLTZMANN_J_PER_K_MOL, EV_TO_KJ_PER_MOL, KELVIN_PER_THZ, THZ_TO_MEV
 
 SMALLEST_FREQUENCY = 1e-3
@@ -19,7 +20,7 @@ SMALLEST_FREQUENCY = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class ThermalProperties:
-    """Thermal properties of one mole of primitive cells at a list of temperatures.
+    """Thermal properties of one mole of primitive cells (or of what `per` divides them into) by temperature.
 
     Attributes:
         temperatures: K.
@@ -42,6 +43,27 @@ class ThermalProperties:
     heat_capacity_limit: float
     imaginary_modes: int
     imaginary_share: float
+
+    def per(self, count: float) -> "ThermalProperties":
+        """The same for one of `count` equal parts of the cell: its formula units, or its atoms."""
+        return replace(
+            self,
+            free_energy=self.free_energy / count,
+            energy=self.energy / count,
+            entropy=self.entropy / count,
+            heat_capacity=self.heat_capacity / count,
+            zero_point_energy=self.zero_point_energy / count,
+            heat_capacity_limit=self.heat_capacity_limit / count,
+        )
+
+
+def formula_units(crystal: Crystal) -> int:
+    """Number of formula units in the cell, for `ThermalProperties.per`.
+
+    >>> formula_units(Crystal(np.eye(3) * 5, np.arange(18.0).reshape(6, 3), np.array([22, 22, 8, 8, 8, 8])))
+    2
+    """
+    return Formula.from_dict(crystal.composition).reduce()[1]
 
 
 def thermal_properties(
