@@ -55,6 +55,13 @@ class Record:
         born_charges: e; first index the field, second the displacement; neutral and symmetrised.
         dielectric: electronic dielectric tensor ε∞.
         gamma_frequencies: THz, ascending, without the non-analytic term; imaginary ones negative.
+        raman_tensors: ∂α_ij/∂u_k of every atom as [atom, i, j, k], Å²; i and j field, k displacement, α = V(ε∞ − 1)/4π
+            of the primitive cell; symmetrised, with the translation sum rule.
+        spectra: intensities that the source gives for the modes at Γ, in the order of `gamma_frequencies`; degenerate
+            modes share theirs evenly; NaN where unknown. `infrared` (km/mol), `raman_total`, `raman_parallel`,
+            `raman_perpendicular` (powder, relative) with shape (modes,), `raman_crystal` (relative) with shape
+            (modes, 6): xx xy xz yy yz zz.
+        irreps: symbols that the source gives to the modes at Γ, in the same order.
         quality: the figures that quality filters decide on (`datamodules.quality`).
         features: per-atom descriptors, computed once (`datamodules.features`).
     """
@@ -77,6 +84,9 @@ class Record:
     born_charges: Float[ndarray, "atoms 3 3"] | None = None
     dielectric: Float[ndarray, "3 3"] | None = None
     gamma_frequencies: Float[ndarray, "modes"] | None = None
+    raman_tensors: Float[ndarray, "atoms 3 3 3"] | None = None
+    spectra: dict[str, ndarray] = field(default_factory=dict)
+    irreps: list[str] = field(default_factory=list)
     quality: dict[str, float] = field(default_factory=dict)
     features: dict[str, ndarray] = field(default_factory=dict)
 
@@ -120,6 +130,7 @@ def encode(record: Record) -> bytes:
         "born_charges": record.born_charges,
         "dielectric": record.dielectric,
         "gamma_frequencies": record.gamma_frequencies,
+        "raman_tensors": record.raman_tensors,
     }
     document = {
         "schema_version": SCHEMA_VERSION,
@@ -130,8 +141,19 @@ def encode(record: Record) -> bytes:
         "force_constants": _pack_arrays(record.force_constants),
         "quality": {name: float(record.quality[name]) for name in sorted(record.quality)},
         "features": _pack_arrays(record.features),
+        **_modes_of_source(record),
     }
     return msgpack.packb(document, use_bin_type=True)
+
+
+def _modes_of_source(record: Record) -> dict[str, Any]:
+    """What the source says about the modes; nothing for sources that say nothing, whose bytes stay what they were."""
+    document: dict[str, Any] = {}
+    if record.spectra:
+        document["spectra"] = _pack_arrays(record.spectra)
+    if record.irreps:
+        document["irreps"] = list(record.irreps)
+    return document
 
 
 def decode(data: bytes) -> Record:
@@ -156,6 +178,8 @@ def decode(data: bytes) -> Record:
         symprec=document["symprec"],
         force_constants=_unpack_arrays(document["force_constants"]),
         quality=document["quality"],
+        spectra=_unpack_arrays(document.get("spectra", {})),
+        irreps=document.get("irreps", []),
         features=_unpack_arrays(document["features"]),
         **arrays,
     )

@@ -1,13 +1,14 @@
 """Sources of records. A new format is one module here and one entry in the list below."""
 
 from datamodules.embedded import EMBEDDED
+from datamodules.importers.crystal_output import CRYSTAL
 from datamodules.importers.phonondb import PHONONDB
 from datamodules.importers.phonopy_files import PHONOPY, PHONOPY_PARAMS
 from datamodules.importers.registry import Importer, ImportOptions, Input, RejectedInput
 from datamodules.importers.vasprun import VASPRUN
 
 IMPORTERS: dict[str, Importer] = {
-    importer.name: importer for importer in (EMBEDDED, PHONONDB, PHONOPY, PHONOPY_PARAMS, VASPRUN)
+    importer.name: importer for importer in (EMBEDDED, PHONONDB, PHONOPY, PHONOPY_PARAMS, VASPRUN, CRYSTAL)
 }
 
 __all__ = ["IMPORTERS", "ImportOptions", "Importer", "Input", "RejectedInput"]

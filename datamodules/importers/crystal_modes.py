@@ -1,0 +1,69 @@
+"""Orthonormal, symmetry-adapted eigenvectors from modes that are printed with four decimals.
+
+Rounding leaves every printed displacement wrong by up to half a unit of its last decimal. What the modes must obey
+takes most of that away again: every level spans an invariant subspace of the point group, the three translations are
+known exactly, and all modes are orthonormal.
+"""
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from datamodules.importers.crystal_text import CrystalOutput
+from mlrim.units import SQRT_EIGENVALUE_TO_CM1
+from mlrim.vibrations.irreps import PointGroupAction
+
+
+def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarray, "components modes"]:
+    """Orthonormal mass-weighted eigenvectors as columns, in the order of the printed modes.
+
+    The projector on every level is averaged over the point group; its leading eigenvectors, turned to those that were
+    printed, are then made orthogonal to the translations and to each other by the smallest possible change (Löwdin).
+    """
+    masses = output.crystal.masses
+    printed = output.amplitudes * np.sqrt(np.repeat(masses, 3))[:, None]
+    adapted = np.empty_like(printed)
+    for level in output.levels:
+        given = _nearest_orthonormal(printed[:, level.members])
+        _, vectors = np.linalg.eigh(action.symmetrize(given @ given.T))
+        adapted[:, level.members] = _turned_to(vectors[:, -level.degeneracy :], given)
+    translations = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))
+    acoustic = acoustic_modes(adapted, masses)
+    optical = np.setdiff1d(np.arange(adapted.shape[1]), acoustic)
+    adapted[:, acoustic] = _turned_to(translations, adapted[:, acoustic])
+    internal = adapted[:, optical] - translations @ (translations.T @ adapted[:, optical])
+    adapted[:, optical] = _nearest_orthonormal(internal)
+    return adapted
+
+
+def acoustic_modes(vectors: Float[ndarray, "components modes"], masses: Float[ndarray, "atoms"]) -> ndarray:
+    """Indices of the three modes most like uniform translations."""
+    translations = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))
+    overlaps = np.sum((translations.T @ vectors) ** 2, axis=0)
+    return np.sort(np.argsort(-overlaps, kind="stable")[:3])
+
+
+def force_constants(
+    vectors: Float[ndarray, "components modes"],
+    frequencies: Float[ndarray, "modes"],
+    masses: Float[ndarray, "atoms"],
+) -> Float[ndarray, "atoms atoms 3 3"]:
+    """Force constants (eV/Å²) at Γ that have these eigenvectors and signed frequencies (cm⁻¹)."""
+    eigenvalues = np.sign(frequencies) * (frequencies / SQRT_EIGENVALUE_TO_CM1) ** 2
+    root_mass = np.sqrt(np.repeat(masses, 3))
+    matrix = (vectors * eigenvalues) @ vectors.T * root_mass[:, None] * root_mass[None, :]
+    return matrix.reshape(len(masses), 3, len(masses), 3).transpose(0, 2, 1, 3)
+
+
+def _nearest_orthonormal(vectors: Float[ndarray, "components columns"]) -> Float[ndarray, "components columns"]:
+    """The orthonormal columns nearest to some normalised ones."""
+    left, _, right = np.linalg.svd(vectors / np.linalg.norm(vectors, axis=0), full_matrices=False)
+    return left @ right
+
+
+def _turned_to(
+    basis: Float[ndarray, "components columns"], vectors: Float[ndarray, "components columns"]
+) -> Float[ndarray, "components columns"]:
+    """An orthonormal basis, turned within the space it spans to be as near as possible to some vectors."""
+    left, _, right = np.linalg.svd(basis.T @ vectors)
+    return basis @ left @ right
