@@ -6,6 +6,7 @@ follows from the characters and the conventional axes of the space group. At Γ 
 symmorphic operations are one, so that the point group is enough for every space group.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -64,8 +65,7 @@ class PointGroupAction:
     def irreps(self) -> list[Irrep]:
         """All real irreducible representations, in the order of their symbols."""
         geometry = PointGroupGeometry(self.symbol, self.rotations, self.axes)
-        found = [_irrep(characters, geometry) for characters in irreducible_characters(self.rotations)]
-        return sorted(found, key=lambda irrep: irrep.symbol)
+        return irreps_of(self.rotations, lambda characters: mulliken_symbol(characters, geometry))
 
     @cached_property
     def displacement_characters(self) -> Float[ndarray, "operations"]:
@@ -142,16 +142,27 @@ def multiplicity(representation: Float[ndarray, "operations"], irrep: Float[ndar
     return round(float(representation @ irrep / (irrep @ irrep)))
 
 
-def _irrep(characters: Float[ndarray, "operations"], geometry: PointGroupGeometry) -> Irrep:
-    traces = np.trace(geometry.rotations, axis1=1, axis2=2)
-    squares = np.trace(geometry.rotations @ geometry.rotations, axis1=1, axis2=2)
-    return Irrep(
-        symbol=mulliken_symbol(characters, geometry),
-        dimension=round(float(characters.max())),
-        characters=characters,
-        infrared=multiplicity(traces, characters) > 0,
-        raman=multiplicity((traces**2 + squares) / 2, characters) > 0,
-    )
+def irreps_of(
+    rotations: Float[ndarray, "operations 3 3"], symbol: Callable[[Float[ndarray, "operations"]], str]
+) -> list[Irrep]:
+    """All real irreducible representations of a group of matrices, in the order of their symbols.
+
+    Args:
+        symbol: names a representation from its characters.
+    """
+    traces = np.trace(rotations, axis1=1, axis2=2)
+    symmetric_square = (traces**2 + np.trace(rotations @ rotations, axis1=1, axis2=2)) / 2
+    found = [
+        Irrep(
+            symbol=symbol(characters),
+            dimension=round(float(characters.max())),
+            characters=characters,
+            infrared=multiplicity(traces, characters) > 0,
+            raman=multiplicity(symmetric_square, characters) > 0,
+        )
+        for characters in irreducible_characters(rotations)
+    ]
+    return sorted(found, key=lambda irrep: irrep.symbol)
 
 
 def _identity_index(rotations: Float[ndarray, "operations 3 3"]) -> int:
