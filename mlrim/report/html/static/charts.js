@@ -1,0 +1,109 @@
+"use strict";
+// Line charts (plotly) in the colours of the page.
+
+mlrim.PALETTE = ["#2f6db3", "#d1495b", "#2e9e74", "#8661c1", "#d9870b", "#1f9fb0", "#7d7d7d"];
+
+mlrim.theme = () => {
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name) => style.getPropertyValue(name).trim();
+  return { text: colour("--text"), quiet: colour("--quiet"), grid: colour("--line"), paper: colour("--card") };
+};
+
+mlrim.baseLayout = () => {
+  const theme = mlrim.theme();
+  const touch = matchMedia("(pointer: coarse)").matches;
+  return {
+    font: { family: "system-ui, 'Segoe UI', Roboto, 'Noto Sans', sans-serif", size: 13, color: theme.text },
+    paper_bgcolor: "rgba(0,0,0,0)",
+    plot_bgcolor: "rgba(0,0,0,0)",
+    margin: { l: 62, r: 12, t: 8, b: 46 },
+    hoverlabel: { bgcolor: theme.paper, bordercolor: theme.grid, font: { color: theme.text } },
+    legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: theme.quiet, activecolor: theme.text, orientation: "v" },
+    dragmode: touch ? false : "zoom",
+    hovermode: "closest",
+  };
+};
+
+mlrim.axis = (title, extra = {}) => {
+  const theme = mlrim.theme();
+  return {
+    title: { text: title, standoff: 8 },
+    gridcolor: theme.grid,
+    linecolor: theme.quiet,
+    zeroline: false,
+    showline: true,
+    mirror: true,
+    ticks: "outside",
+    tickcolor: theme.quiet,
+    ticklen: 4,
+    ...extra,
+  };
+};
+
+mlrim.chartConfig = (filename) => ({
+  responsive: true,
+  displaylogo: false,
+  modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+  toImageButtonOptions: { format: "svg", filename },
+});
+
+/** One chart of the page's list: curves of a table against one of its columns. */
+mlrim.lineChart = (chart, data) => {
+  const table = data.tables[chart.table];
+  const traces = chart.lines.map((line, index) => ({
+    type: "scatter",
+    mode: "lines",
+    name: line.label,
+    x: table[chart.x],
+    y: table[line.column],
+    line: { color: mlrim.PALETTE[index % mlrim.PALETTE.length], width: 2 },
+    hovertemplate: `%{x:.4~g}, %{y:.4~g}<extra>${line.label}</extra>`,
+  }));
+  const layout = {
+    ...mlrim.baseLayout(),
+    xaxis: mlrim.axis(chart.x_title, chart.reverse ? { autorange: "reversed" } : {}),
+    yaxis: mlrim.axis(chart.y_title, { rangemode: "normal" }),
+    showlegend: chart.lines.length > 1,
+  };
+  if (chart.level) mlrim.addLevel(layout, ...chart.level);
+  return [traces, layout];
+};
+
+mlrim.addLevel = (layout, height, label) => {
+  const quiet = mlrim.theme().quiet;
+  const line = { color: quiet, width: 1, dash: "dash" };
+  layout.shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: height, y1: height, line }];
+  const text = { text: label, showarrow: false, font: { color: quiet, size: 12 } };
+  layout.annotations = [{ xref: "paper", x: 0.01, xanchor: "left", y: height, yanchor: "bottom", ...text }];
+};
+
+/** Draws every chart, again in other colours when the theme changes, and at the width of paper for printing. */
+mlrim.drawCharts = (data) => {
+  const figures = data.charts.map((chart) => [chart.name, () => mlrim.lineChart(chart, data)]);
+  figures.push(["dispersion", () => mlrim.dispersionChart(data)]);
+  const elements = figures.map(([name, make]) => [document.getElementById(`chart-${name}`), make, name]);
+  const draw = () => elements.forEach(([element, make, name]) => {
+    Plotly.react(element, ...make(), mlrim.chartConfig(`${data.name}_${name}`));
+  });
+  draw();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  mlrim.redrawForPrint(elements.map(([element]) => element), draw);
+};
+
+mlrim.PRINT_WIDTH = 660;
+
+mlrim.redrawForPrint = (elements, restore) => {
+  addEventListener("beforeprint", () => {
+    document.documentElement.classList.add("printing");
+    restore();
+    elements.forEach((element) => {
+      Plotly.relayout(element, { width: mlrim.PRINT_WIDTH, height: element.clientHeight, autosize: false });
+    });
+  });
+  addEventListener("afterprint", () => {
+    document.documentElement.classList.remove("printing");
+    restore();
+    elements.forEach((element) => Plotly.relayout(element, { width: null, height: null, autosize: true }));
+  });
+};
