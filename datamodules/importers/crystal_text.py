@@ -175,9 +175,7 @@ def _crystal(before: str, after: str) -> Crystal:
     if lattice_text is None or rows is None:
         raise RejectedInput("the output has no lattice vectors or coordinates before the frequency calculation")
     lattice = np.array([line.split() for line in lattice_text.splitlines()[2:5]], dtype=float)
-    atoms = re.findall(
-        r"^\s+\d+\s+(\d+)\s+[A-Z]+\s+(\S+)\s+(\S+)\s+(\S+)\s*$", _block(rows.split("Z(ANGSTROM)")[-1]), re.M
-    )
+    atoms = ATOM_ROW.findall(_first_rows(rows.split("Z(ANGSTROM)")[-1]))
     positions = np.array([atom[1:] for atom in atoms], dtype=float)
     numbers = np.array([int(atom[0]) % 100 for atom in atoms])
     masses = _masses(after)
