@@ -48,12 +48,10 @@ def compare_with_progress(
     """All comparisons, with a progress bar."""
     from rich.progress import track
 
-    from mlrim.evaluation.compare import evaluate_records
-    from mlrim.predictors import load_predictor
+    from mlrim.evaluation.compare import Evaluator, evaluate_records
 
-    for model in models:  # a missing or broken checkpoint is told before any work starts
-        load_predictor(model.removesuffix(":own"))
-    outcomes = evaluate_records(options.data, names, models, options.level, options.workers)
+    Evaluator.open(options.data, models, options.level, options.response)  # tells of broken models before any work
+    outcomes = evaluate_records(options.data, names, models, options.level, options.workers, options.response)
     return list(track(outcomes, "evaluating", total=len(names), console=console, disable=options.quiet))
 
 

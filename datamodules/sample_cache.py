@@ -85,13 +85,14 @@ def ensure_samples(
             with writing_to(folder, "free some space, or move the data set to where there is some"):
                 unfinished.mkdir(parents=True)
                 _write(unfinished, store, ids, settings, workers, quiet)
-                _publish(unfinished, folder)
+                publish(unfinished, folder)
         finally:
             rmtree(unfinished, ignore_errors=True)
     return SampleCache(folder)
 
 
-def _publish(unfinished: Path, folder: Path) -> None:
+def publish(unfinished: Path, folder: Path) -> None:
+    """Give a finished folder its name; another process may have been faster."""
     try:
         os.rename(unfinished, folder)
     except OSError:
@@ -149,10 +150,11 @@ def encode_sample(sample: Sample) -> bytes:
     parts |= {f"perturbed{draw}": part for draw, part in enumerate(sample.perturbed)}
     for prefix, part in parts.items():
         named |= {f"{prefix}.{name}": array for name, array in part._asdict().items()}
-    return encode_arrays({name: _narrow(array) for name, array in named.items()})
+    return encode_arrays({name: narrow(array) for name, array in named.items()})
 
 
-def _narrow(array: np.ndarray) -> np.ndarray:
+def narrow(array: np.ndarray) -> np.ndarray:
+    """An array in the type that samples are stored in."""
     if array.dtype.kind == "c":
         array = np.stack([array.real, array.imag], axis=-1)
     return array.astype(NARROW[array.dtype.kind])
@@ -163,7 +165,7 @@ def decode_sample(data: bytes) -> Sample:
     parts: dict[str, dict[str, np.ndarray]] = {}
     for key, array in decode_arrays(data).items():
         prefix, _, name = key.partition(".")
-        parts.setdefault(prefix, {})[name] = _widen(key, array)
+        parts.setdefault(prefix, {})[name] = widen(key, array)
     graph = CrystalGraph(**{name: torch.from_numpy(array) for name, array in parts["graph"].items()})
     rigid = LongRangePart(**parts["rigid"]) if "rigid" in parts else None
     draws = sorted(prefix for prefix in parts if prefix.startswith("perturbed"))
@@ -172,7 +174,8 @@ def decode_sample(data: bytes) -> Sample:
     return Sample(graph, *labels, rigid, perturbed)
 
 
-def _widen(name: str, array: np.ndarray) -> np.ndarray:
+def widen(name: str, array: np.ndarray) -> np.ndarray:
+    """The array that was stored under a name, in the type that networks read."""
     if name in ("waves.basis", "waves.target") or name.endswith(".waves_target"):
         return array.view(np.complex64)[..., 0]
     if array.dtype.kind == "u":

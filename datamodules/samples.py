@@ -85,8 +85,7 @@ def make_sample(record: Record, settings: SampleSettings) -> Sample:
     Raises:
         UserError: the record lacks the label or the baseline that the settings name.
     """
-    baseline = baseline_of(record, settings.baseline)
-    rigid = _sample_with(record, settings, baseline, None)
+    rigid = _sample_with(record, settings, None)
     if record.born_charges is None or record.dielectric is None:
         return rigid
     response = ResponseFeatures(record.born_charges, record.dielectric)
@@ -94,8 +93,8 @@ def make_sample(record: Record, settings: SampleSettings) -> Sample:
         perturbed_response(response, record.crystal.numbers, settings.errors, record.id, draw)
         for draw in range(settings.perturbations)
     ]
-    perturbed = tuple(_long_range_part(_sample_with(record, settings, baseline, one)) for one in with_errors)
-    known = _sample_with(record, settings, baseline, response)
+    perturbed = tuple(_long_range_part(_sample_with(record, settings, one)) for one in with_errors)
+    known = _sample_with(record, settings, response)
     return known._replace(rigid=_long_range_part(rigid), perturbed=perturbed)
 
 
@@ -119,10 +118,9 @@ def _with_long_range(sample: Sample, part: LongRangePart) -> Sample:
     )
 
 
-def _sample_with(
-    record: Record, settings: SampleSettings, baseline: PairForceConstants, response: ResponseFeatures | None
-) -> Sample:
+def _sample_with(record: Record, settings: SampleSettings, response: ResponseFeatures | None) -> Sample:
     supercell = record.supercell
+    baseline = baseline_of(record, settings.baseline, response)
     total = record.compact(settings.label)
     charges = scaled_formal_charges(record)
     long_range = rigid_ion_response(charges) if response is None else response
@@ -167,8 +165,12 @@ def scaled_formal_charges(record: Record) -> Float[ndarray, "atoms"]:
     return DEFAULT_SCALE * (formal_charges(record.crystal).charges if stored is None else stored)
 
 
-def baseline_of(record: Record, name: str) -> PairForceConstants:
-    """Short-range force constants of a baseline for a record."""
+def baseline_of(record: Record, name: str, response: ResponseFeatures | None = None) -> PairForceConstants:
+    """Short-range force constants of a baseline for a record.
+
+    Args:
+        response: Born charges and ε∞ whose dipole interaction is taken out of stored or fitted force constants.
+    """
     if name == "rim" and "charge" in record.features:
         from mlrim.rim.rigid_ion import RigidIonModel
         from mlrim.rim.transfer import transferable_short_range
@@ -182,8 +184,8 @@ def baseline_of(record: Record, name: str) -> PairForceConstants:
         record.crystal,
         force_constants=levels,
         supercell=record.supercell,
-        born_charges=record.born_charges,
-        dielectric=record.dielectric,
+        born_charges=None if response is None else response.born_charges,
+        dielectric=None if response is None else response.dielectric,
     )
 
 

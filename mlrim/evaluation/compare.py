@@ -11,19 +11,22 @@ import numpy as np
 from mlrim.errors import UserError
 from mlrim.evaluation.commensurate import CommensurateDynamics
 from mlrim.evaluation.metrics import compare
-from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.graph.crystal_graph import ResponseFeatures
+from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
 from mlrim.lattice.force_constants import fold
-from mlrim.lattice.symmetry import space_group
+from mlrim.lattice.symmetry import space_group, symmetrize_site_tensors, symmetrize_tensor
 from mlrim.predictors import Known, LongRange, Predictor, load_predictor
 from mlrim.record_jobs import known_from_record
+from mlrim.responses import ResponsePredictor, load_response
 from mlrim.symmetrization import impose_symmetry
 
 if TYPE_CHECKING:
     from datamodules.records import Record
     from datamodules.store import RecordStore
 
-OWN = ":own"
-"""Suffix of a model that uses its own charges as the long-range part instead of the reference's Z* and ε∞."""
+OWN, LEARNED, PERTURBED = ":own", ":learned", ":perturbed"
+"""Suffixes of a model that does not use the reference's Z* and ε∞: its own charges, those of a response model, those
+of the reference with random errors."""
 
 ANIONS = {
     "F": "fluoride", "O": "oxide", "Cl": "chloride", "N": "nitride", "Br": "bromide", "I": "iodide", "S": "sulfide",
@@ -47,25 +50,45 @@ class Outcome(NamedTuple):
     failures: list[Failure]
 
 
+def model_and_suffix(model: str) -> tuple[str, str]:
+    """What `load_predictor` understands, and which long-range part is used with it.
+
+    >>> model_and_suffix("rim:own"), model_and_suffix("best.ckpt")
+    (('rim', ':own'), ('best.ckpt', ''))
+    """
+    suffix = next((suffix for suffix in (OWN, LEARNED, PERTURBED) if model.endswith(suffix)), "")
+    return model.removesuffix(suffix), suffix
+
+
 def evaluate_records(
-    data: str, names: Sequence[str], models: Sequence[str], level: str = "dft", workers: int = 0
+    data: str,
+    names: Sequence[str],
+    models: Sequence[str],
+    level: str = "dft",
+    workers: int = 0,
+    response: str | Sequence[str] | None = None,
 ) -> Iterator[Outcome]:
     """Compare models with the reference, record by record, in the order of the names.
 
     Args:
-        models: names or paths that `load_predictor` understands, each with `:own` appended if it shall use its own
-            charges.
+        models: names or paths that `load_predictor` understands, each with a suffix (`:own`, `:learned`, `:perturbed`)
+            if it shall not use the reference's Z* and ε∞.
         level: level of theory of the reference.
         workers: processes; 0 works in this one.
+        response: response model of `:learned`, see `load_response`.
+
+    Raises:
+        UserError: a model cannot be used.
     """
     if workers == 0:
-        evaluate = Evaluator.open(data, models, level).evaluate
+        evaluate = Evaluator.open(data, models, level, response).evaluate
         yield from map(evaluate, names)
         return
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    arguments = (data, list(models), level, response)
     with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=(data, list(models), level)
+        workers, mp_context=get_context("spawn"), initializer=_start_worker, initargs=arguments
     ) as pool:
         yield from pool.map(_evaluate_in_worker, names, chunksize=4)
 
@@ -76,15 +99,23 @@ class Evaluator(NamedTuple):
     store: "RecordStore"
     predictors: dict[str, Predictor]
     level: str
+    response: ResponsePredictor | None = None
 
     @classmethod
-    def open(cls, data: str, models: Sequence[str], level: str) -> "Evaluator":
-        """Open the data set and load every model once."""
+    def open(
+        cls, data: str, models: Sequence[str], level: str, response: str | Sequence[str] | None = None
+    ) -> "Evaluator":
+        """Open the data set and load every model once.
+
+        Raises:
+            UserError: a model cannot be used, or `:learned` is asked for without a response model.
+        """
         from datamodules.store import RecordStore
 
-        loaded = {model.removesuffix(OWN): load_predictor(model.removesuffix(OWN)) for model in models}
-        predictors = {model: loaded[model.removesuffix(OWN)] for model in models}
-        return cls(RecordStore(data), predictors, level)
+        parts = {model: model_and_suffix(model) for model in models}
+        loaded = {name: load_predictor(name) for name in dict.fromkeys(name for name, _ in parts.values())}
+        predictors = {model: loaded[name] for model, (name, _) in parts.items()}
+        return cls(RecordStore(data), predictors, level, response_model(models, response))
 
     def evaluate(self, name: str) -> Outcome:
         """All models on one record."""
@@ -96,11 +127,28 @@ class Evaluator(NamedTuple):
         rows, failures = [], []
         for model, predictor in self.predictors.items():
             try:
-                predicted = predicted_dynamics(predictor, record, known, reference, own=model.endswith(OWN))
+                _, suffix = model_and_suffix(model)
+                assumed = known._replace(long_range=assumed_long_range(suffix, record, known, self.response))
+                predicted = predicted_dynamics(predictor, record, assumed, reference, exact=not suffix)
                 rows.append({"model": model, **description(record), **compare(predicted, reference)})
             except (UserError, ValueError, np.linalg.LinAlgError, RuntimeError) as error:
                 failures.append(Failure(model, name, f"{type(error).__name__}: {error}"))
         return Outcome(rows, failures)
+
+
+def response_model(models: Sequence[str], response: str | Sequence[str] | None) -> ResponsePredictor | None:
+    """The response model, if some model needs one.
+
+    Raises:
+        UserError: there is none.
+    """
+    learned = [model for model in models if model.endswith(LEARNED)]
+    if not learned:
+        return None
+    loaded = load_response(response)
+    if loaded is None:
+        raise UserError(f"{learned[0]} takes Z* and ε∞ from a response model; name its checkpoint with response=…")
+    return loaded
 
 
 def reference_dynamics(record: "Record", level: str) -> CommensurateDynamics:
@@ -109,17 +157,39 @@ def reference_dynamics(record: "Record", level: str) -> CommensurateDynamics:
     return CommensurateDynamics(record.compact(level), record.supercell, _dipole(record, known.long_range))
 
 
+def assumed_long_range(
+    suffix: str, record: "Record", known: Known, response: ResponsePredictor | None
+) -> LongRange | None:
+    """Born charges and ε∞ that a model is given: the reference's, learned ones, perturbed ones, or none."""
+    if suffix == LEARNED and response is not None:
+        learned, group = response(record.crystal), space_group(record.crystal)
+        born = neutralize_born_charges(symmetrize_site_tensors(learned.born_charges, group))
+        return LongRange(born, symmetrize_tensor(learned.dielectric, group), response.description)
+    if suffix == PERTURBED and known.long_range is not None:
+        from datamodules.perturbation import ResponseErrors, perturbed_response
+
+        exact = ResponseFeatures(known.long_range.born_charges, known.long_range.dielectric)
+        wrong = perturbed_response(exact, record.crystal.numbers, ResponseErrors(), record.id, draw=0)
+        return LongRange(wrong.born_charges, wrong.dielectric, "reference with random errors")
+    return None if suffix else known.long_range
+
+
 def predicted_dynamics(
-    predictor: Predictor, record: "Record", known: Known, reference: CommensurateDynamics, own: bool = False
+    predictor: Predictor, record: "Record", assumed: Known, reference: CommensurateDynamics, exact: bool = True
 ) -> CommensurateDynamics:
-    """A prediction in the supercell of the reference, with the reference's Z* and ε∞ unless its `own` are asked for."""
-    predicted = predictor(record.crystal, known._replace(long_range=None) if own else known)
+    """A prediction in the supercell of the reference.
+
+    Args:
+        assumed: what the predictor is given.
+        exact: the long-range part is the reference's; else what the predictor is given, or its own.
+    """
+    predicted = predictor(record.crystal, assumed)
     short_range, _ = impose_symmetry(predicted.short_range, record.crystal, space_group(record.crystal))
     compact = fold(short_range, record.supercell)
-    dipole = _dipole(record, predicted.long_range) if own else reference.dipole
+    dipole = reference.dipole if exact else _dipole(record, assumed.long_range or predicted.long_range)
     if dipole is None:
         return CommensurateDynamics(compact, record.supercell)
-    folded = dipole.folded(record.supercell) if own else reference.folded_dipole
+    folded = reference.folded_dipole if exact else dipole.folded(record.supercell)
     return CommensurateDynamics(compact + folded, record.supercell, dipole)
 
 
@@ -153,10 +223,10 @@ def _dipole(record: "Record", long_range: LongRange | None) -> DipoleInteraction
 _evaluator: Evaluator | None = None
 
 
-def _start_worker(data: str, models: Sequence[str], level: str) -> None:
+def _start_worker(data: str, models: Sequence[str], level: str, response: str | Sequence[str] | None) -> None:
     global _evaluator
     _single_thread()
-    _evaluator = Evaluator.open(data, models, level)
+    _evaluator = Evaluator.open(data, models, level, response)
 
 
 def _evaluate_in_worker(name: str) -> Outcome:

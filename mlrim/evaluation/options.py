@@ -28,6 +28,7 @@ class EvaluateOptions:
     quality: bool
     need_born: bool
     limit: Annotated[int, AtLeast(1)] | None
+    response: str | list[str] | None
     workers: Annotated[int, AtLeast(0)]
     out: str
     quiet: bool

@@ -140,3 +140,11 @@ def test_target_baseline_and_dipoles_add_up_to_the_label_with_every_long_range_p
         basis = sample.gamma.basis[0]
         total = sample.gamma.target[0] + basis.T @ matrix @ basis
         np.testing.assert_allclose(total, np.diag(sample.gamma.eigenvalues[0]), atol=1e-6)
+
+
+def test_stored_force_constants_as_baseline_leave_nothing_to_learn_with_any_response(path: Path) -> None:
+    store, settings = RecordStore(path), SampleSettings(baseline="dft", perturbations=1)
+    known = make_sample(store[store.ids[0]], settings)
+    for sample in (known, with_perturbed_response(known, 0)):
+        np.testing.assert_allclose(sample.folded.target, 0, atol=1e-6)
+        np.testing.assert_allclose(sample.waves.target, 0, atol=1e-6)
