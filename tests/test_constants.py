@@ -3,6 +3,7 @@
 import ast
 import doctest
 import importlib
+import itertools
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ PACKAGE = Path(mlrim.__file__).parent
 def constants_with_examples():
     for path in sorted(PACKAGE.rglob("*.py")):
         body = ast.parse(path.read_text(encoding="utf-8")).body
-        for before, after in zip(body, body[1:], strict=False):
+        for before, after in itertools.pairwise(body):
             text = after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
             if isinstance(before, ast.Assign) and isinstance(text, str) and ">>>" in text:
                 module = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
