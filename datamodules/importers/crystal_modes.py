@@ -2,7 +2,8 @@
 
 Rounding leaves every printed displacement wrong by up to half a unit of its last decimal. What the modes must obey
 takes most of that away again: every level spans an invariant subspace of the point group, the three translations are
-known exactly, and all modes are orthonormal.
+known exactly, and all modes are orthonormal. The modes are printed with the amplitude √(ħ/ω), so that soft modes are
+known better than hard ones; where two are not orthogonal, the worse known one is changed more.
 """
 
 import numpy as np
@@ -13,12 +14,15 @@ from datamodules.importers.crystal_text import CrystalOutput
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 from mlrim.vibrations.irreps import PointGroupAction
 
+MAX_ROUNDS = 20
+ORTHONORMAL = 1e-12
+
 
 def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarray, "components modes"]:
     """Orthonormal mass-weighted eigenvectors as columns, in the order of the printed modes.
 
     The projector on every level is averaged over the point group; its leading eigenvectors, turned to those that were
-    printed, are then made orthogonal to the translations and to each other by the smallest possible change (Löwdin).
+    printed, are then made orthogonal to the translations and to each other.
     """
     masses = output.crystal.masses
     printed = output.amplitudes * np.sqrt(np.repeat(masses, 3))[:, None]
@@ -32,7 +36,7 @@ def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarr
     optical = np.setdiff1d(np.arange(adapted.shape[1]), acoustic)
     adapted[:, acoustic] = _turned_to(translations, adapted[:, acoustic])
     internal = adapted[:, optical] - translations @ (translations.T @ adapted[:, optical])
-    adapted[:, optical] = _nearest_orthonormal(internal)
+    adapted[:, optical] = _orthonormalized(internal, np.abs(output.frequencies[optical]), masses)
     return adapted
 
 
@@ -53,6 +57,28 @@ def force_constants(
     root_mass = np.sqrt(np.repeat(masses, 3))
     matrix = (vectors * eigenvalues) @ vectors.T * root_mass[:, None] * root_mass[None, :]
     return matrix.reshape(len(masses), 3, len(masses), 3).transpose(0, 2, 1, 3)
+
+
+def _orthonormalized(
+    vectors: Float[ndarray, "components modes"],
+    frequencies: Float[ndarray, "modes"],
+    masses: Float[ndarray, "atoms"],
+) -> Float[ndarray, "components modes"]:
+    """Modes made orthonormal, the overlap of two taken from both in proportion to the variance their rounding gives it.
+
+    An error of the printed displacements with variance s², the same for all atoms and modes, makes mode n overlap
+    with mode m with a variance of s² ω_n/ħ Σ_k m_k e²_km.
+    """
+    vectors = vectors / np.linalg.norm(vectors, axis=0)
+    mean_mass = np.repeat(masses, 3) @ vectors**2
+    variance = frequencies[:, None] * mean_mass[None, :]
+    share = variance / (variance + variance.T)
+    for _ in range(MAX_ROUNDS):
+        excess = vectors.T @ vectors - np.eye(vectors.shape[1])
+        if np.abs(excess).max() < ORTHONORMAL:
+            break
+        vectors = vectors - vectors @ (share * excess).T
+    return _nearest_orthonormal(vectors)
 
 
 def _nearest_orthonormal(vectors: Float[ndarray, "components columns"]) -> Float[ndarray, "components columns"]:
