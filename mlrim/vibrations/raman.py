@@ -19,8 +19,9 @@ from mlrim.errors import UserError
 from mlrim.units import ATOMIC_MASS, KELVIN_PER_THZ, PLANCK, SPEED_OF_LIGHT, THZ_TO_CM1
 from mlrim.vibrations.normal_modes import NormalModes
 
-Detector = Literal["power", "photon"]
 Side = Literal["stokes", "anti-stokes"]
+DETECTORS = ("power", "photon")
+"""What a detector measures: energy or counts."""
 
 DEGENERACY_TOLERANCE = 0.01
 """cm⁻¹: modes closer than this are one line."""
@@ -129,7 +130,7 @@ def differential_cross_sections(
     strengths: Float[ndarray, "modes"],
     laser_nm: float = 532.0,
     temperature: float = 300.0,
-    detector: Detector = "power",
+    detector: str = "power",
     side: Side = "stokes",
 ) -> Float[ndarray, "modes"]:
     """dσ/dΩ of one primitive cell (or molecule) for modes of given strength |e_s·a·e_i|² (Å⁴/amu), cm²/sr.
@@ -183,7 +184,7 @@ def _check(laser_nm: float, temperature: float, detector: str) -> None:
         problems.append(f"the laser's wavelength is {laser_nm} nm; give one from 100 to 3000 nm, for example 532")
     if not 0 <= temperature < np.inf:
         problems.append(f"the temperature is {temperature} K; it must be zero or more")
-    if detector not in ("power", "photon"):
+    if detector not in DETECTORS:
         problems.append(f"unknown detector {detector!r}: choose power (energy) or photon (counts)")
     if problems:
         raise UserError("Raman: " + "; ".join(problems))
