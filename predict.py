@@ -1,10 +1,10 @@
 """Predict the vibrations of crystals: python predict.py ckpt=rim structure=examples/MgO.cif."""
 
 from mlrim.command_line import command
-from mlrim.prediction_options import PredictOptions, check_sources, settings_from
+from mlrim.prediction_options import PredictOptions, check_sources, check_spectra, settings_from
 
 
-@command("predict", PredictOptions, checks=[check_sources])
+@command("predict", PredictOptions, checks=[check_sources, check_spectra])
 def main(options: PredictOptions) -> None:
     """Read the model and the structures, predict each, write its folder; fail at the end if one failed."""
     from rich.console import Console
@@ -12,17 +12,20 @@ def main(options: PredictOptions) -> None:
     from mlrim.batch import file_jobs, raise_failures, run_jobs, structure_files
     from mlrim.output_folder import require_output_folder
     from mlrim.predictors import load_predictor
+    from mlrim.responses import load_response
 
     out = require_output_folder(options.out)
     console = Console(quiet=options.quiet)
     predictor = load_predictor(options.ckpt)
+    response = load_response(options.response, options.response_theory)
     if options.data is not None:
         from mlrim.record_jobs import record_jobs
 
         jobs = record_jobs(options.data, options.structure)
     else:
         jobs = file_jobs(structure_files(options.structure), options.symprec, options.born)
-    failures = run_jobs(jobs, predictor, settings_from(options), out, list(options.figures), console)
+    settings, figures = settings_from(options), list(options.figures)
+    failures = run_jobs(jobs, predictor, settings, out, figures, console, response)
     raise_failures(failures, len(jobs))
 
 

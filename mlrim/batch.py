@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mlrim.pipeline import Settings
     from mlrim.predictors import Known, Predictor
+    from mlrim.responses import ResponsePredictor
     from mlrim.structures import InputStructure
 
 SUFFIXES = (".cif", ".vasp", ".poscar", ".yaml", ".xz", ".xyz", ".extxyz", ".json", ".res", ".gen", ".in", ".xsf")
@@ -87,12 +88,13 @@ def run_jobs(
     out: Path,
     figures: Sequence[str],
     console: "Console",
+    response: "ResponsePredictor | None" = None,
 ) -> list[Failure]:
     """Predict every structure and write its folder; the ones that failed, with the reason."""
     failures = []
     for index, job in enumerate(jobs, start=1):
         try:
-            folder = run_job(job, predictor, settings, out, figures, console)
+            folder = run_job(job, predictor, settings, out, figures, console, response)
             console.print(f"{_counter(index, jobs)}[green]wrote[/green] {folder}", highlight=False, soft_wrap=True)
             for figure in sorted(folder.glob("*.svg")):
                 console.print(f"figure: {figure}", highlight=False, soft_wrap=True)
@@ -119,21 +121,17 @@ def run_job(
     out: Path,
     figures: Sequence[str],
     console: "Console",
+    response: "ResponsePredictor | None" = None,
 ) -> Path:
     """Predict one structure, show its Γ table, write its folder."""
     from mlrim.pipeline import predict_structure
+    from mlrim.report.console import show
     from mlrim.report.folder import write_prediction
-    from mlrim.report.tables import gamma_table
 
     structure, known = job.read()
-    prediction = predict_structure(structure, predictor, settings, known)
+    prediction = predict_structure(structure, predictor, settings, known, response)
     folder = write_prediction(prediction, out, figures)
-    console.print(gamma_table(prediction))
-    console.print(f"long-range part: {prediction.long_range}", highlight=False)
-    for note in prediction.notes:
-        console.print(f"note: {note}", highlight=False)
-    for warning in prediction.warnings:
-        console.print(f"[yellow]warning:[/yellow] {warning}", highlight=False)
+    show(prediction, console)
     return folder
 
 

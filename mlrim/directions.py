@@ -1,76 +1,53 @@
-"""Directions in a crystal as people write them: [uvw], (hkl), or three Cartesian numbers."""
+"""Lists of directions in a crystal as people write them: `[110] c (101) [0.5, 0, 1]`.
+
+Directions are those of `mlrim.vibrations.scattering_geometry` (lattice vectors of the conventional cell, letters,
+Cartesian vectors with commas); `(hkl)` is the normal of a lattice plane besides.
+"""
 
 import re
-from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
 from mlrim.errors import UserError
+from mlrim.vibrations.scattering_geometry import parse_direction
 
-BRACKETED = re.compile(r"^([\[(])\s*([^\[\]()]*?)\s*([\])])$")
-DIGITS = re.compile(r"^(-?\d){3}$")
-CLOSING = {"[": "]", "(": ")"}
-ADVICE = "[uvw] along a lattice vector, (hkl) normal to a lattice plane, both of the conventional cell, or x,y,z"
-
-
-class Direction(NamedTuple):
-    """A direction before the crystal is known."""
-
-    label: str
-    kind: str
-    """`lattice`, `plane` or `cartesian`."""
-    indices: tuple[float, float, float]
-
-    def in_crystal(self, axes: Float[ndarray, "3 3"]) -> Float[ndarray, "3"]:
-        """The Cartesian unit vector, for conventional lattice vectors as rows (Å)."""
-        basis = {"lattice": axes, "plane": np.linalg.inv(axes).T, "cartesian": np.eye(3)}[self.kind]
-        vector = np.asarray(self.indices, dtype=float) @ basis
-        return vector / np.linalg.norm(vector)
+WORD = re.compile(r"-?\[[^\]]*\]?|\([^)]*\)?|[^\s\[(]+")
+PLANE = re.compile(r"\(\s*((?:[+-]?\d\s*){3}|[+-]?\d+(?:\s+[+-]?\d+){2})\s*\)")
+ADVICE = "give [uvw] along a lattice vector, (hkl) normal to a lattice plane, x, y, z, a, b or c"
 
 
-def parse_directions(text: str | None) -> list[Direction]:
-    """The directions in a text, separated by blanks.
+def parse_directions(text: str | None, axes: Float[ndarray, "3 3"] | None = None) -> dict[str, Float[ndarray, "3"]]:
+    """The directions in a text, separated by blanks, as Cartesian unit vectors by what was written.
 
-    >>> [direction.indices for direction in parse_directions("[110] (1-10) 0,0,1")]
-    [(1.0, 1.0, 0.0), (1.0, -1.0, 0.0), (0.0, 0.0, 1.0)]
+    Args:
+        axes: lattice vectors of the conventional cell as rows, Å; by default Cartesian axes.
 
     Raises:
         UserError: one of them is no direction.
+
+    >>> {label: unit.round(3).tolist() for label, unit in parse_directions("[110] (1-10) z").items()}
+    {'[110]': [0.707, 0.707, 0.0], '(1-10)': [0.707, -0.707, 0.0], 'z': [0.0, 0.0, 1.0]}
     """
-    words = re.findall(r"\[[^\]]*\]?|\([^)]*\)?|[^\s\[(]+", text or "")
-    found = [parse_direction(word) for word in words]
-    return list({direction.label: direction for direction in found}.values())
+    axes = np.eye(3) if axes is None else axes
+    return {word: _direction(word, axes) for word in WORD.findall(text or "")}
 
 
-def parse_direction(word: str) -> Direction:
-    """One direction.
-
-    >>> parse_direction("[1-10]")
-    Direction(label='[1-10]', kind='lattice', indices=(1.0, -1.0, 0.0))
-
-    Raises:
-        UserError: it is none.
-    """
-    bracketed = BRACKETED.match(word.strip())
-    inside = bracketed.group(2) if bracketed else word.strip()
-    if bracketed and CLOSING[bracketed.group(1)] != bracketed.group(3):
-        raise UserError(f"'{word}' is not a direction: the brackets do not match; give {ADVICE}")
-    numbers = _numbers(inside, compact=bracketed is not None)
-    if numbers is None or not np.isfinite(numbers).all() or not np.any(numbers):
-        raise UserError(f"'{word}' is not a direction; give {ADVICE}, for example [110]")
-    kind = {"[": "lattice", "(": "plane"}[bracketed.group(1)] if bracketed else "cartesian"
-    return Direction(word.strip(), kind, numbers)
+def _direction(word: str, axes: Float[ndarray, "3 3"]) -> Float[ndarray, "3"]:
+    if not word.startswith("("):
+        try:
+            return parse_direction(word, axes)
+        except UserError as error:
+            raise UserError(f"'{word}' is not a direction; {ADVICE}") from error
+    plane = PLANE.fullmatch(word)
+    indices = np.array([int(number) for number in re.findall(r"[+-]?\d+", _spaced(plane[1]))] if plane else [0, 0, 0])
+    if len(indices) != 3 or not indices.any():
+        raise UserError(f"'{word}' is not a lattice plane; {ADVICE}")
+    normal = indices @ np.linalg.inv(axes).T
+    return normal / np.linalg.norm(normal)
 
 
-def _numbers(text: str, compact: bool) -> tuple[float, float, float] | None:
-    if compact and DIGITS.match(text):
-        words = re.findall(r"-?\d", text)
-    else:
-        words = [word for word in re.split(r"[\s,]+", text) if word]
-    try:
-        first, second, third = map(float, words)
-    except ValueError:
-        return None
-    return first, second, third
+def _spaced(indices: str) -> str:
+    """`1-10` as `1 -1 0`; numbers that are separated already stay."""
+    return indices if " " in indices.strip() else " ".join(re.findall(r"[+-]?\d", indices))

@@ -1,31 +1,36 @@
 """From a structure to its vibrations: the story that predict.py tells.
 
-structure → short-range force constants of a model → symmetry imposed → long-range part added → modes, bands,
-density of states, thermal properties → a folder of files. Each structure has its own folder, which appears
-complete or not at all; one structure that fails does not stop the others.
+structure → response to electric fields → short-range force constants of a model → symmetry imposed → long-range part
+added → modes, bands, density of states, thermal properties, spectra → a folder of files. Each structure has its own
+folder, which appears complete or not at all; one structure that fails does not stop the others.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
-from mlrim.errors import UserError
+from mlrim.directions import parse_directions
 from mlrim.lattice.crystal import Crystal
-from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
+from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.qpath import mesh_shape
 from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
-from mlrim.lattice.symmetry import SpaceGroup, space_group, symmetrize_site_tensors, symmetrize_tensor
-from mlrim.predictors import Known, LongRange, Predictor
+from mlrim.lattice.symmetry import SpaceGroup, space_group
+from mlrim.predictors import Known, Predictor
+from mlrim.quality import assess
 from mlrim.report.prediction import Prediction
+from mlrim.responses import Response, ResponsePredictor, complete_response, informed
+from mlrim.spectra.calculation import Basis, calculate_spectra
+from mlrim.spectra.settings import SpectraSettings
 from mlrim.structures import InputStructure
 from mlrim.symmetrization import impose_symmetry
 from mlrim.vibrations.density_of_states import density_of_states, mesh_modes
 from mlrim.vibrations.dispersion import dispersion
-from mlrim.vibrations.gamma import gamma_modes
+from mlrim.vibrations.gamma import GammaModes, directional_modes, gamma_modes
+from mlrim.vibrations.normal_modes import transverse_modes
 from mlrim.vibrations.thermal import thermal_properties
 
 
@@ -42,6 +47,7 @@ class Settings:
             given.
         min_length: least thickness of that supercell, Å.
         max_atoms: most atoms of that supercell.
+        spectra: settings of the spectra.
     """
 
     mesh: tuple[int, int, int] | None = None
@@ -51,34 +57,37 @@ class Settings:
     supercell: tuple[int, int, int] | None = None
     min_length: float = 10.0
     max_atoms: int = 400
+    spectra: SpectraSettings = field(default_factory=SpectraSettings)
 
 
 def predict_structure(
-    structure: InputStructure, predictor: Predictor, settings: Settings, known: Known | None = None
+    structure: InputStructure,
+    predictor: Predictor,
+    settings: Settings,
+    known: Known | None = None,
+    response: ResponsePredictor | None = None,
 ) -> Prediction:
     """Predict everything about one structure.
 
     Args:
-        known: Born charges, ε∞ and force constants from elsewhere; better than the predictor's own.
+        known: Born charges, ε∞, Raman tensors and force constants from elsewhere; better than any prediction.
+        response: model of Born charges, ε∞ and Raman tensors, for those that are not known.
     """
     crystal, group = structure.crystal, space_group(structure.crystal)
-    supercell = choose_supercell(crystal, settings)
-    known = known or Known()
+    learned = None if response is None else response(crystal)
+    known = informed(known or Known(), learned, response.description if response else "")
     predicted = predictor(crystal, known)
     short_range, residuals = impose_symmetry(predicted.short_range, crystal, group)
-    long_range = known.long_range or predicted.long_range
-    dipole, long_range_notes = long_range_interaction(crystal, group, long_range)
-    dynamics = LatticeDynamics(crystal, short_range, dipole)
+    answer = complete_response(crystal, group, known, predicted.long_range, learned)
     return observe(
         structure,
-        dynamics,
+        LatticeDynamics(crystal, short_range, dipole_interaction(crystal, answer)),
         group,
-        supercell,
         settings,
+        answer,
         model=predictor.description,
-        long_range=long_range.source if long_range else "none: no ionic charges",
         residuals=residuals,
-        warnings=[*structure.warnings, *predicted.warnings, *long_range_notes],
+        warnings=[*structure.warnings, *predicted.warnings, *answer.warnings],
     )
 
 
@@ -86,34 +95,51 @@ def observe(
     structure: InputStructure,
     dynamics: LatticeDynamics,
     group: SpaceGroup,
-    supercell: Supercell,
     settings: Settings,
+    response: Response,
     *,
     model: str,
-    long_range: str,
     residuals: dict[str, float],
     warnings: Sequence[str] = (),
 ) -> Prediction:
-    """All observables of known lattice dynamics."""
-    gamma = gamma_modes(dynamics)
-    modes = mesh_modes(dynamics, settings.mesh or mesh_shape(dynamics.crystal, settings.mesh_spacing))
-    thermal = thermal_properties(modes.frequencies, modes.weights, temperature_grid(settings.temperatures))
+    """All observables of known lattice dynamics and response."""
+    crystal = dynamics.crystal
+    supercell = choose_supercell(crystal, settings)
+    gamma = along_directions(gamma_modes(dynamics), dynamics, settings.spectra.directions)
+    transverse = transverse_modes(dynamics, gamma)
+    mesh = mesh_modes(dynamics, settings.mesh or mesh_shape(crystal, settings.mesh_spacing))
+    density = density_of_states(mesh)
+    thermal = thermal_properties(mesh.frequencies, mesh.weights, temperature_grid(settings.temperatures))
+    correction = None if response.born_charges is None else response.correction
+    basis = Basis(dynamics, group, gamma, transverse, response, mesh, density, thermal.temperatures)
+    spectra = calculate_spectra(basis, settings.spectra)
     return Prediction(
         name=structure.name,
         source=str(structure.path),
         model=model,
-        long_range=long_range,
+        response=response,
         dynamics=dynamics,
         space_group=group,
         supercell=supercell,
         gamma=gamma,
+        transverse=transverse,
+        level=levels(gamma),
         dispersion=dispersion(dynamics, settings.path_spacing),
-        mesh=modes,
-        density_of_states=density_of_states(modes),
+        mesh=mesh,
+        density_of_states=density,
         thermal=thermal,
-        residuals=residuals,
+        quality=assess(dynamics, supercell, gamma, transverse, correction, residuals),
+        infrared=spectra.infrared,
+        raman=spectra.raman,
+        neutrons=spectra.neutrons,
+        displacements=spectra.displacements,
+        absent=spectra.absent,
         notes=list(structure.notes),
-        warnings=[*warnings, *stability_warnings(thermal.imaginary_modes, thermal.imaginary_share)],
+        warnings=[
+            *warnings,
+            *stability_warnings(thermal.imaginary_modes, thermal.imaginary_share),
+            *spectra.warnings,
+        ],
     )
 
 
@@ -124,21 +150,26 @@ def choose_supercell(crystal: Crystal, settings: Settings) -> Supercell:
     return Supercell(crystal, suggest_supercell_matrix(crystal, settings.min_length, settings.max_atoms))
 
 
-def long_range_interaction(
-    crystal: Crystal, group: SpaceGroup, long_range: LongRange | None
-) -> tuple[DipoleInteraction | None, list[str]]:
-    """The dipole interaction of Born charges made neutral and symmetric, and what a reader should know of them."""
-    if long_range is None:
-        return None, []
-    born = symmetrize_site_tensors(long_range.born_charges, group)
-    excess = float(np.abs(born.sum(axis=0)).max())
-    notes = []
-    if excess > 0.1:
-        notes.append(f"Born charges summed to {excess:.2f} e per cell before they were made neutral")
-    dielectric = symmetrize_tensor(long_range.dielectric, group)
-    if np.linalg.eigvalsh(dielectric).min() <= 0:
-        raise UserError(f"ε∞ from {long_range.source} is not positive definite: {dielectric.tolist()}")
-    return DipoleInteraction(crystal, neutralize_born_charges(born), dielectric), notes
+def dipole_interaction(crystal: Crystal, response: Response) -> DipoleInteraction | None:
+    """The dipole interaction of the Born charges; none without any."""
+    if response.born_charges is None or response.dielectric is None:
+        return None
+    return DipoleInteraction(crystal, response.born_charges, response.dielectric)
+
+
+def along_directions(gamma: GammaModes, dynamics: LatticeDynamics, directions: str | None) -> GammaModes:
+    """The Γ modes with the polar modes of further directions."""
+    if dynamics.dipole is None:
+        return gamma
+    units = parse_directions(directions, gamma.action.axes)
+    further = {label: directional_modes(dynamics, unit, gamma.modes) for label, unit in units.items()}
+    return replace(gamma, directions=gamma.directions | units, directional=gamma.directional | further)
+
+
+def levels(gamma: GammaModes) -> Int[ndarray, "modes"]:
+    """For every optical mode, degenerate ones each by itself, the number of its frequency in `gamma.modes`."""
+    optical = [(index, mode.degeneracy) for index, mode in enumerate(gamma.modes) if not mode.acoustic]
+    return np.array([index for index, degeneracy in optical for _ in range(degeneracy)], dtype=np.int64)
 
 
 def temperature_grid(temperatures: tuple[float, float, float]) -> Float[ndarray, "temperatures"]:

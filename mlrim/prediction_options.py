@@ -2,14 +2,26 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mlrim.configuration import Above, AtLeast, Problem
+from mlrim.errors import UserError
+from mlrim.spectra.settings import (
+    InfraredSettings,
+    NeutronSettings,
+    NotNegative,
+    Positive,
+    RamanSettings,
+    SpectraSettings,
+)
 
 if TYPE_CHECKING:
     from mlrim.pipeline import Settings
 
 Multiple = Annotated[int, AtLeast(1)]
+MOST_POINTS = 200_000
+"""Most points of a spectrum."""
 
 
 @dataclass
@@ -20,11 +32,21 @@ class PredictOptions:
     structure: str
     data: str | None
     born: str | None
+    response: str | list[str] | None
+    response_theory: Literal["pbesol", "pbe0"]
     out: str
     mesh: tuple[Multiple, Multiple, Multiple] | None
     mesh_spacing: Annotated[float, Above(0)]
     path_spacing: Annotated[float, Above(0)]
     temperatures: tuple[Annotated[float, AtLeast(0)], Annotated[float, AtLeast(0)], Annotated[float, Above(0)]]
+    directions: str | None
+    lines: Literal["lorentzian", "gaussian", "voigt", "oscillator"]
+    widths_file: str | None
+    instrument: NotNegative
+    wavenumbers: tuple[NotNegative, Positive, Positive] | None
+    infrared: InfraredSettings
+    raman: RamanSettings
+    neutrons: NeutronSettings
     supercell: tuple[Multiple, Multiple, Multiple] | None
     min_length: Annotated[float, Above(0)]
     max_atoms: Multiple
@@ -42,6 +64,25 @@ def check_sources(config: dict[str, Any]) -> Iterator[Problem]:
         yield Problem("temperatures", f"the last temperature ({last:g} K) is below the first ({first:g} K).")
 
 
+def check_spectra(config: dict[str, Any]) -> Iterator[Problem]:
+    """Directions, grids and files that cannot be read."""
+    from mlrim.directions import parse_directions
+
+    for name, text in (("directions", config["directions"]), ("infrared.normal", config["infrared"]["normal"])):
+        try:
+            parse_directions(text)
+        except UserError as error:
+            yield Problem(name, str(error))
+    if config["wavenumbers"] is not None:
+        first, last, step = config["wavenumbers"]
+        points = (last - first) / step
+        if last <= first or not 2 <= points <= MOST_POINTS:
+            message = f"[{first:g}, {last:g}, {step:g}] makes {max(points, 0):.0f} steps."
+            yield Problem("wavenumbers", message, f"first, last, step with 2 to {MOST_POINTS} steps between them")
+    if config["widths_file"] is not None and not Path(config["widths_file"]).is_file():
+        yield Problem("widths_file", f"there is no file {config['widths_file']}.", "a text file of widths, or null")
+
+
 def settings_from(options: PredictOptions) -> "Settings":
     """The part of the options that says what is calculated."""
     from mlrim.pipeline import Settings
@@ -54,4 +95,14 @@ def settings_from(options: PredictOptions) -> "Settings":
         supercell=options.supercell,
         min_length=options.min_length,
         max_atoms=options.max_atoms,
+        spectra=SpectraSettings(
+            lines=options.lines,
+            widths_file=options.widths_file,
+            instrument=options.instrument,
+            wavenumbers=options.wavenumbers,
+            directions=options.directions,
+            infrared=options.infrared,
+            raman=options.raman,
+            neutrons=options.neutrons,
+        ),
     )

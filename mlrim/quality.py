@@ -10,9 +10,10 @@ from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.force_constants import PairForceConstants
 from mlrim.lattice.neighbours import pair_vectors
 from mlrim.lattice.supercell import Supercell
-from mlrim.units import COULOMB_EV_ANGSTROM, SQRT_EIGENVALUE_TO_CM1
 from mlrim.vibrations.gamma import GammaModes
+from mlrim.vibrations.infrared import infrared_modes
 from mlrim.vibrations.normal_modes import NormalModes, modes_along
+from mlrim.vibrations.permittivity import lyddane_sachs_teller
 
 
 @dataclass(frozen=True)
@@ -88,28 +89,13 @@ def lst_deviation(
 ) -> float | None:
     """Relative deviation of the generalised Lyddane–Sachs–Teller relation, largest over the directions.
 
-    Along q̂: q̂ε0q̂ / q̂ε∞q̂ = Π(ω_LO/ω_TO)², with ε0 from the strengths of the modes and the products over all optical
-    modes with and without the field. None without polar modes or with a mode that is unstable.
+    None without polar modes or with a mode that is unstable.
     """
-    if dynamics.dipole is None or not directions or np.any(transverse.frequencies <= 0):
+    if dynamics.dipole is None or not directions or not len(transverse.frequencies):
         return None
-    electronic = dynamics.dipole.dielectric
-    static = electronic + ionic_dielectric(dynamics, transverse)
-    deviations = []
-    for direction in directions:
-        longitudinal = modes_along(dynamics, direction).frequencies
-        if np.any(longitudinal <= 0):
-            return None
-        ratio = np.exp(2 * (np.log(longitudinal).sum() - np.log(transverse.frequencies).sum()))
-        expected = (direction @ static @ direction) / (direction @ electronic @ direction)
-        deviations.append(abs(ratio / expected - 1))
-    return float(max(deviations))
-
-
-def ionic_dielectric(dynamics: LatticeDynamics, transverse: NormalModes) -> Float[ndarray, "3 3"]:
-    """What the modes add to ε∞ in a static field: Σ Z̃Z̃/ω² times e²/(ε₀V)."""
-    assert dynamics.dipole is not None
-    charges = np.einsum("nab,mnb->ma", dynamics.dipole.born_charges, transverse.displacements)
-    strengths = charges / transverse.frequencies[:, None]
-    prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM * SQRT_EIGENVALUE_TO_CM1**2 / dynamics.crystal.volume
-    return prefactor * strengths.T @ strengths
+    modes = infrared_modes(transverse, dynamics.dipole.born_charges)
+    checks = [
+        lyddane_sachs_teller(modes, dynamics.dipole.dielectric, modes_along(dynamics, direction), direction)
+        for direction in directions
+    ]
+    return max(check.deviation for check in checks) if all(check.stable for check in checks) else None

@@ -2,12 +2,22 @@
 
 from dataclasses import dataclass, field
 
+from jaxtyping import Int
+from numpy import ndarray
+
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetry import SpaceGroup
+from mlrim.quality import Quality
+from mlrim.responses import Response
+from mlrim.spectra.infrared import InfraredSpectra
+from mlrim.spectra.neutrons import NeutronSpectra
+from mlrim.spectra.raman import RamanSpectra
 from mlrim.vibrations.density_of_states import DensityOfStates, MeshModes
 from mlrim.vibrations.dispersion import Dispersion
+from mlrim.vibrations.displacements import Displacements
 from mlrim.vibrations.gamma import GammaModes
+from mlrim.vibrations.normal_modes import NormalModes
 from mlrim.vibrations.thermal import ThermalProperties
 
 
@@ -19,11 +29,18 @@ class Prediction:
         name: name of the structure and of its folder.
         source: where the structure came from.
         model: what predicted the short-range force constants, in words.
-        long_range: where Born charges and ε∞ came from, in words.
+        response: Born charges, ε∞ and Raman tensors, and where each of them is from.
         dynamics: force constants and dipole interaction.
         space_group: symmetry of the crystal.
         supercell: supercell of the phonopy files.
-        residuals: how far the raw force constants were from their symmetries, before these were imposed.
+        transverse: the optical modes without macroscopic field, degenerate ones each by itself.
+        level: for each of them the number (from 0) of its frequency in `gamma.modes`.
+        quality: checks that need no reference.
+        infrared: infrared spectra; none without Born charges or with nothing that they act on.
+        raman: Raman spectra; none where no mode is active.
+        neutrons: neutron-weighted density of states and a spectrum; none without tabulated scattering lengths.
+        displacements: mean-square displacements of the atoms against temperature.
+        absent: why a quantity is missing, by the name of its attribute.
         notes: what was done to the structure.
         warnings: what a reader has to know before using the numbers.
     """
@@ -31,15 +48,32 @@ class Prediction:
     name: str
     source: str
     model: str
-    long_range: str
+    response: Response
     dynamics: LatticeDynamics
     space_group: SpaceGroup
     supercell: Supercell
     gamma: GammaModes
+    transverse: NormalModes
+    level: Int[ndarray, "modes"]
     dispersion: Dispersion
     mesh: MeshModes
     density_of_states: DensityOfStates
     thermal: ThermalProperties
-    residuals: dict[str, float]
+    quality: Quality
+    infrared: InfraredSpectra | None = None
+    raman: RamanSpectra | None = None
+    neutrons: NeutronSpectra | None = None
+    displacements: Displacements | None = None
+    absent: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def long_range(self) -> str:
+        """Where Born charges and ε∞ came from, in words."""
+        return self.response.long_range
+
+    @property
+    def residuals(self) -> dict[str, float]:
+        """How far the raw force constants were from their symmetries, eV/Å²."""
+        return self.quality.residuals

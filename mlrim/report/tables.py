@@ -1,19 +1,33 @@
-"""Tables: the Γ table on the terminal, and comma-separated files whose headers name the unit."""
+"""Tables as comma-separated files whose headers name the unit."""
 
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy import ndarray
 
+from mlrim.report.mode_table import directional_columns, mode_columns, modes_columns
 from mlrim.report.prediction import Prediction
+from mlrim.report.spectra_tables import (
+    displacement_columns,
+    infrared_spectrum_columns,
+    neutron_columns,
+    raman_spectrum_columns,
+)
 from mlrim.units import THZ_TO_CM1
-from mlrim.vibrations.gamma import GammaModes
 
-if TYPE_CHECKING:
-    from rich.table import Table
+__all__ = [
+    "band_columns",
+    "directional_columns",
+    "dos_columns",
+    "mode_columns",
+    "modes_columns",
+    "tables",
+    "thermal_columns",
+    "write_columns",
+    "write_tables",
+]
 
 
 def write_columns(path: Path, columns: Mapping[str, Sequence | ndarray], digits: int = 8) -> None:
@@ -26,43 +40,25 @@ def write_columns(path: Path, columns: Mapping[str, Sequence | ndarray], digits:
 
 
 def write_tables(prediction: Prediction, folder: Path) -> None:
-    """Write modes.csv, lo_to.csv, bands.csv, dos.csv and thermal.csv."""
-    write_columns(folder / "modes.csv", modes_columns(prediction.gamma))
-    if prediction.gamma.directional:
-        write_columns(folder / "lo_to.csv", directional_columns(prediction.gamma))
-    write_columns(folder / "bands.csv", band_columns(prediction))
-    write_columns(folder / "dos.csv", dos_columns(prediction))
-    write_columns(folder / "thermal.csv", thermal_columns(prediction))
+    """Write every table as a file of its name, for example modes.csv."""
+    for name, columns in tables(prediction).items():
+        write_columns(folder / f"{name}.csv", columns)
 
 
-def modes_columns(gamma: GammaModes) -> dict[str, Sequence]:
-    """One row for every frequency at Γ without macroscopic field."""
-    modes = gamma.modes
-    return {
-        "mode": list(range(1, len(modes) + 1)),
-        "frequency_thz": [mode.frequency_thz for mode in modes],
-        "frequency_cm1": [mode.frequency_cm1 for mode in modes],
-        "degeneracy": [mode.degeneracy for mode in modes],
-        "irrep": [mode.irrep.symbol for mode in modes],
-        "kind": [mode.kind for mode in modes],
-        "polarization": _polarizations(gamma),
-        "activity": [mode.activity for mode in modes],
+def tables(prediction: Prediction) -> dict[str, Mapping[str, Sequence | ndarray]]:
+    """All tables by name, each as columns under headers that name the unit; absent quantities have none."""
+    found: dict[str, Mapping[str, Sequence | ndarray] | None] = {
+        "modes": mode_columns(prediction),
+        "lo_to": directional_columns(prediction.gamma) if prediction.gamma.directional else None,
+        "bands": band_columns(prediction),
+        "dos": dos_columns(prediction),
+        "thermal": thermal_columns(prediction),
+        "infrared": infrared_spectrum_columns(prediction.infrared) if prediction.infrared else None,
+        "raman": raman_spectrum_columns(prediction.raman) if prediction.raman else None,
+        "neutrons": neutron_columns(prediction.neutrons) if prediction.neutrons else None,
+        "displacements": displacement_columns(prediction) if prediction.displacements else None,
     }
-
-
-def directional_columns(gamma: GammaModes) -> dict[str, Sequence]:
-    """One row for every polar optical mode along every direction of approach to Γ."""
-    rows = [(label, mode) for label, modes in gamma.directional.items() for mode in modes]
-    return {
-        "direction": [label for label, _ in rows],
-        "frequency_thz": [mode.frequency_thz for _, mode in rows],
-        "frequency_cm1": [mode.frequency_cm1 for _, mode in rows],
-        "polarization": [mode.polarization for _, mode in rows],
-        "irrep": [mode.symbol for _, mode in rows],
-        "irrep_share": [mode.share for _, mode in rows],
-        "nearest_mode": [mode.partner + 1 for _, mode in rows],
-        "nearest_mode_cm1": [gamma.modes[mode.partner].frequency_cm1 for _, mode in rows],
-    }
+    return {name: columns for name, columns in found.items() if columns is not None}
 
 
 def band_columns(prediction: Prediction) -> dict[str, Sequence | ndarray]:
@@ -102,35 +98,7 @@ def thermal_columns(prediction: Prediction) -> dict[str, ndarray]:
     }
 
 
-def gamma_table(prediction: Prediction) -> "Table":
-    """The Γ table for the terminal, LO modes below the others."""
-    from rich.table import Table
-
-    crystal, group = prediction.dynamics.crystal, prediction.space_group
-    table = Table(title=f"{crystal.reduced_formula} ({group.symbol}), Γ modes: {prediction.model}")
-    for header in ("THz", "cm⁻¹", "deg."):
-        table.add_column(header, justify="right")
-    for header in ("irrep", "kind", "activity"):
-        table.add_column(header)
-    kinds = _polarizations(prediction.gamma)
-    for mode, kind in zip(prediction.gamma.modes, kinds, strict=True):
-        label = f"{mode.kind} {kind}".strip()
-        row = (f"{mode.frequency_thz:.3f}", f"{mode.frequency_cm1:.1f}", str(mode.degeneracy))
-        table.add_row(*row, mode.irrep.symbol, label, mode.activity)
-    for label, modes in prediction.gamma.directional.items():
-        table.add_section()
-        for polar in modes:
-            if polar.polarization == "LO":
-                row = (f"{polar.frequency_thz:.3f}", f"{polar.frequency_cm1:.1f}", "1")
-                table.add_row(*row, polar.symbol, "optical LO", f"q → 0 along {label}")
-    return table
-
-
-def _polarizations(gamma: GammaModes) -> list[str]:
-    """`TO` for polar optical modes (they have no macroscopic field here), nothing for others."""
-    polar = [mode.irrep.infrared and not mode.acoustic for mode in gamma.modes]
-    return ["TO" if flag and gamma.directional else "" for flag in polar]
-
-
 def _cell(value: object, digits: int) -> object:
-    return f"{value:.{digits}g}" if isinstance(value, float | np.floating) else value
+    if isinstance(value, float | np.floating):
+        return f"{value:.{digits}g}" if np.isfinite(value) else ""
+    return value

@@ -1,0 +1,107 @@
+"""What predict.py shows on the terminal: the Γ table, where the response is from, and the checks."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mlrim.report.mode_table import mode_columns
+from mlrim.report.prediction import Prediction
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+SYMBOLS = {"born_charges": "Z*", "dielectric": "ε∞", "raman_tensors": "Raman tensors"}
+
+
+def show(prediction: Prediction, console: "Console") -> None:
+    """The Γ table, sources, checks, notes and warnings of a prediction."""
+    console.print(gamma_table(prediction))
+    for line in source_lines(prediction):
+        console.print(line, highlight=False, markup=False)
+    console.print(f"quality: {prediction.quality.line}", highlight=False, markup=False)
+    for name, reason in prediction.absent.items():
+        console.print(f"no {name}: {reason}", highlight=False, markup=False)
+    for note in prediction.notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+    for warning in prediction.warnings:
+        console.print("[yellow]warning:[/yellow]", warning, highlight=False)
+
+
+def gamma_table(prediction: Prediction) -> "Table":
+    """The Γ table: modes without field with their intensities, LO modes of every direction below."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    crystal, group = prediction.dynamics.crystal, prediction.space_group
+    title = f"{crystal.reduced_formula} ({group.symbol}), Γ modes: {prediction.model}"
+    table = Table(
+        title=title,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+        pad_edge=False,
+        caption=caption(prediction),
+    )
+    for header in ("cm⁻¹", "THz", "deg.", "irrep", "kind", "activity", *intensity_headers(prediction)):
+        right = header not in ("irrep", "kind", "activity")
+        table.add_column(header, justify="right" if right else "left", no_wrap=True)
+    columns = mode_columns(prediction)
+    intensities = intensity_cells(prediction, columns)
+    for index, mode in enumerate(prediction.gamma.modes):
+        kind = "acoustic" if mode.acoustic else columns["polarization"][index] or "optical"
+        cells = (f"{mode.frequency_cm1:.1f}", f"{mode.frequency_thz:.3f}", str(mode.degeneracy), mode.irrep.symbol)
+        table.add_row(*cells, kind, "" if mode.acoustic else mode.activity, *intensities[index])
+    for label, modes in prediction.gamma.directional.items():
+        longitudinal = [mode for mode in modes if mode.polarization == "LO"]
+        if longitudinal:
+            table.add_section()
+        for polar in longitudinal:
+            cells = (f"{polar.frequency_cm1:.1f}", f"{polar.frequency_thz:.3f}", "1", polar.symbol)
+            table.add_row(*cells, Text(f"LO {label}"))
+    return table
+
+
+def caption(prediction: Prediction) -> str | None:
+    """What the intensities mean."""
+    parts = ["IR: km/mol"] if prediction.infrared else []
+    parts += ["Raman: activity 45a² + 7γ², Å⁴/amu"] if prediction.raman else []
+    parts += ["sums over degenerate modes, per primitive cell"] if parts else []
+    return "; ".join(parts) or None
+
+
+def intensity_headers(prediction: Prediction) -> list[str]:
+    """Headers of the intensities that are known."""
+    infrared = ["IR"] if prediction.infrared else []
+    return infrared + (["Raman", "depol."] if prediction.raman else [])
+
+
+def intensity_cells(prediction: Prediction, columns: dict[str, Sequence]) -> list[list[str]]:
+    """Intensities of every row, empty where symmetry forbids them."""
+    rows = []
+    for index, mode in enumerate(prediction.gamma.modes):
+        cells = []
+        if prediction.infrared:
+            active = mode.irrep.infrared and not mode.acoustic
+            cells.append(f"{columns['ir_intensity_km_per_mol'][index]:.1f}" if active else "")
+        if prediction.raman:
+            active = mode.irrep.raman and not mode.acoustic
+            ratio = columns["depolarization_ratio"][index]
+            cells.append(f"{columns['raman_activity_a4_per_amu'][index]:.3g}" if active else "")
+            cells.append("" if ratio is None else f"{ratio:.2f}")
+        rows.append(cells)
+    return rows
+
+
+def source_lines(prediction: Prediction) -> list[str]:
+    """Where Born charges, ε∞ and Raman tensors are from."""
+    sources = prediction.response.sources
+    lines = [f"long-range part: {prediction.long_range}"]
+    shown = {name: source for name, source in sources.items() if source != prediction.long_range}
+    lines += [f"{SYMBOLS[name]}: {source}" for name, source in shown.items()]
+    if prediction.response.spread:
+        spread = prediction.response.spread
+        lines.append(
+            f"spread of the response models: Z* {spread['born_charges']:.2g} e, ε∞ {100 * spread['dielectric']:.2g} %"
+        )
+    return lines

@@ -1,0 +1,117 @@
+"""Infrared spectra of a crystal: permittivity and optical constants along its principal axes, lines, and a pellet."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Complex, Float
+from numpy import ndarray
+
+from mlrim.lattice.dynamics import LatticeDynamics
+from mlrim.responses import Response
+from mlrim.spectra.grid import highest_mode, spectrum_grid
+from mlrim.spectra.settings import SpectraSettings
+from mlrim.vibrations.gamma import GammaModes
+from mlrim.vibrations.infrared import InfraredModes, infrared_modes, molar_absorption
+from mlrim.vibrations.line_widths import mode_widths
+from mlrim.vibrations.normal_modes import NormalModes
+from mlrim.vibrations.optical_constants import OpticalConstants, along
+from mlrim.vibrations.permittivity import Oscillators, oscillators
+
+CUBIC, UNIAXIAL, ORTHOGONAL = ("cubic",), ("tetragonal", "trigonal", "hexagonal"), ("orthorhombic",)
+SCREENED = (
+    "the charges are those of rigid ions, Z*/√ε∞, and ε∞ is set to one: infrared intensities are too small by a factor "
+    "of about ε∞, ε(ω) is ε(ω)/ε∞, and reflectivities are too small outside the bands; give born=… or response=…"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class InfraredSpectra:
+    """What infrared light sees of a crystal.
+
+    Attributes:
+        modes: mode effective charges and intensities, one row for every optical mode without field.
+        widths: their FWHM, cm⁻¹.
+        oscillators: the damped oscillators of ε(ω).
+        wavenumbers: grid of all spectra, cm⁻¹.
+        permittivity: ε(ω), Cartesian.
+        axes: directions of the electric field, Cartesian unit vectors: `iso` for a cubic crystal, `perpendicular` and
+            `parallel` (to the axis) for an optically uniaxial one, `a`, `b`, `c`, or the principal axes 1, 2, 3 of ε0.
+        constants: n, k, absorption, reflectivity and energy loss along them.
+        molar_absorption: lines of oscillators in vacuum, L mol⁻¹ cm⁻¹ (napierian, per mole of primitive cells).
+        pellet: absorption coefficient (napierian) of powder in a matrix, cm⁻¹.
+        pellet_label: what the pellet is made of.
+        warnings: what to know about them.
+    """
+
+    modes: InfraredModes
+    widths: Float[ndarray, "modes"]
+    oscillators: Oscillators
+    wavenumbers: Float[ndarray, "grid"]
+    permittivity: Complex[ndarray, "grid 3 3"]
+    axes: dict[str, Float[ndarray, "3"]]
+    constants: dict[str, OpticalConstants]
+    molar_absorption: Float[ndarray, "grid"]
+    pellet: Float[ndarray, "grid"] | None = None
+    pellet_label: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def static(self) -> Float[ndarray, "3 3"]:
+        """ε0 without unstable modes."""
+        return self.oscillators.static
+
+
+def infrared_spectra(
+    dynamics: LatticeDynamics,
+    gamma: GammaModes,
+    transverse: NormalModes,
+    response: Response,
+    crystal_system: str,
+    settings: SpectraSettings,
+) -> InfraredSpectra:
+    """All infrared spectra of a crystal with Born charges.
+
+    Raises:
+        UserError: the widths or the pellet do not fit.
+    """
+    assert response.born_charges is not None
+    assert response.dielectric is not None
+    options = settings.infrared
+    modes = infrared_modes(transverse, response.born_charges)
+    widths = mode_widths(settings.widths_file or options.width, transverse.frequencies)
+    model = oscillators(modes, response.dielectric, widths)
+    grid = spectrum_grid(highest_mode(dynamics, gamma, transverse), float(widths.min()), settings.wavenumbers)
+    permittivity = model.permittivity(grid)
+    axes = optical_axes(model.static, crystal_system, gamma.action.axes)
+    constants = {label: OpticalConstants(grid, along(permittivity, axis)) for label, axis in axes.items()}
+    shape = "damped_oscillator" if settings.lines == "oscillator" else settings.lines
+    return InfraredSpectra(
+        modes,
+        widths,
+        model,
+        grid,
+        permittivity,
+        axes,
+        constants,
+        molar_absorption(modes, widths, grid, shape, settings.instrument),
+        warnings=([SCREENED] if response.screened else []) + ([model.statement] if model.statement else []),
+    )
+
+
+def optical_axes(
+    static: Float[ndarray, "3 3"], crystal_system: str, axes: Float[ndarray, "3 3"]
+) -> dict[str, Float[ndarray, "3"]]:
+    """Principal directions of the electric field, as far as symmetry makes them different.
+
+    Args:
+        static: ε0, whose axes are taken where symmetry fixes none or only one.
+        axes: conventional lattice vectors as rows.
+    """
+    units = axes / np.linalg.norm(axes, axis=1)[:, None]
+    if crystal_system in CUBIC:
+        return {"iso": units[0]}
+    if crystal_system in UNIAXIAL:
+        return {"perpendicular": units[0], "parallel": units[2]}
+    if crystal_system in ORTHOGONAL:
+        return dict(zip("abc", units, strict=True))
+    return dict(zip("123", np.linalg.eigh(static)[1].T, strict=True))
