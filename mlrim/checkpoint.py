@@ -32,7 +32,10 @@ HEADER = "mlrim"
 MODEL_PREFIX = "model."
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 
-KINDS: dict[str, str] = {"delta": "mlrim.models.delta.DeltaModel"}
+KINDS: dict[str, str] = {
+    "delta": "mlrim.models.delta.DeltaModel",
+    "response": "mlrim.models.response.ResponseModel",
+}
 """Kinds of models that can be stored, and the class of each."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}

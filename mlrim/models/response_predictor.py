@@ -1,0 +1,97 @@
+"""A trained response network applied to a crystal."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from mlrim.errors import UserError
+from mlrim.graph.crystal_graph import CUTOFF, SYMPREC
+from mlrim.graph.response_graph import THEORIES, build_response_graph
+from mlrim.lattice.crystal import Crystal
+from mlrim.models.response import Response, ResponseModel, dielectric_tensor
+
+if TYPE_CHECKING:
+    from mlrim.checkpoint import LoadedModel
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkAnswer:
+    """What a response network says of a crystal, float64.
+
+    Attributes:
+        born_charges: e; first index field, second displacement; neutral.
+        dielectric: ε∞, symmetric with eigenvalues above one.
+        raman_tensors: ∂α_ij/∂u_k as [atom, i, j, k], Å²; none where the network was not trained on them.
+        insulator_probability: from 0 to 1.
+        warnings: what to know.
+    """
+
+    born_charges: Float[ndarray, "atoms 3 3"]
+    dielectric: Float[ndarray, "3 3"]
+    raman_tensors: Float[ndarray, "atoms 3 3 3"] | None
+    insulator_probability: float
+    warnings: list[str] = field(default_factory=list)
+
+
+def predict_response(loaded: "LoadedModel", crystal: Crystal, theory: str = "pbesol") -> NetworkAnswer:
+    """Born charges, ε∞ and Raman tensors of a crystal.
+
+    Args:
+        loaded: a checkpoint of kind `response`.
+        theory: level of theory that the network is asked for, one of those it was trained on.
+
+    Raises:
+        UserError: the level of theory is unknown to the network.
+    """
+    trained = [str(name) for name in loaded.metadata.get("theories", THEORIES)]
+    if theory not in trained:
+        raise UserError(f"the response model knows no '{theory}'; it was trained on {', '.join(trained)}")
+    cutoff = float(loaded.metadata.get("cutoff", CUTOFF))
+    return evaluate(loaded.model, crystal, theory, cutoff)  # type: ignore[arg-type]
+
+
+def evaluate(
+    model: ResponseModel,
+    crystal: Crystal,
+    theory: str,
+    cutoff: float = CUTOFF,
+    symprec: float | None = SYMPREC,
+    dtype: torch.dtype = torch.float32,
+) -> NetworkAnswer:
+    """The answer of a network in `eval` mode; arguments as for `build_response_graph`."""
+    from mlrim.rim.bond_polarizability import bond_polarizability_tensors
+    from mlrim.rim.charges import formal_charges, scaled_charges
+    from mlrim.rim.rigid_ion import RigidIonModel
+    from mlrim.rim.transfer import transferable_short_range
+
+    formal = formal_charges(crystal)
+    charges = scaled_charges(formal)
+    prior = bond_polarizability_tensors(crystal) if model.knows_raman else None
+    short_range = transferable_short_range(crystal, charges)
+    baseline = RigidIonModel(crystal, charges, *short_range).short_range_force_constants()
+    graph = build_response_graph(
+        crystal, baseline, charges, THEORIES.index(theory), prior, cutoff=cutoff, symprec=symprec, dtype=dtype
+    )
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        found = model(graph.to(device), raman=model.knows_raman)
+    return _answer(found, [formal.warning] if formal.warning else [])
+
+
+def _answer(found: Response, warnings: list[str]) -> NetworkAnswer:
+    born = _array(found.born_charges)
+    raman = None if found.raman_tensors is None else _array(found.raman_tensors)
+    return NetworkAnswer(
+        born - born.mean(axis=0),
+        _array(dielectric_tensor(found.log_susceptibility.double()))[0],
+        None if raman is None else raman - raman.mean(axis=0),
+        float(torch.sigmoid(-found.metal_logit.double())[0]),
+        warnings,
+    )
+
+
+def _array(tensor: torch.Tensor) -> ndarray:
+    return tensor.cpu().double().numpy()
