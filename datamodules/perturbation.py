@@ -7,11 +7,13 @@ changes its anisotropy along its own axes. All of this commutes with every rotat
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from mlrim.configuration.types import AtLeast
 from mlrim.errors import UserError
 from mlrim.graph.crystal_graph import ResponseFeatures
 from mlrim.lattice.dipole import neutralize_born_charges
@@ -31,10 +33,10 @@ class ResponseErrors:
         UserError: a negative one.
     """
 
-    charges: float = 0.12
-    charge_anisotropy: float = 0.3
-    dielectric: float = 0.12
-    dielectric_anisotropy: float = 0.2
+    charges: Annotated[float, AtLeast(0)] = 0.12
+    charge_anisotropy: Annotated[float, AtLeast(0)] = 0.3
+    dielectric: Annotated[float, AtLeast(0)] = 0.12
+    dielectric_anisotropy: Annotated[float, AtLeast(0)] = 0.2
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
