@@ -180,7 +180,7 @@ def powder_sticks(
         return RamanSticks(crystal.transverse.frequencies, strengths, crystal.mode_widths(crystal.transverse))
     parts = [
         _oriented_sticks(crystal, direction, weight, transfer, (parallel, crossed))
-        for direction, weight in _directions(order)
+        for direction, weight in _directions(order, crystal.gamma.action.rotations)
     ]
     return RamanSticks(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True)))
 
@@ -278,17 +278,23 @@ def _oscillator_spectrum(
     return spectrum * stokes * shift**2
 
 
-def _directions(order: int) -> list[tuple[Float[ndarray, "3"], float]]:
-    """Half of the quadrature's directions with weights that sum to one: q̂ and −q̂ scatter alike."""
+def _directions(order: int, rotations: Float[ndarray, "operations 3 3"]) -> list[tuple[Float[ndarray, "3"], float]]:
+    """One of every set of equivalent directions of the quadrature, with weights that sum to one.
+
+    Directions are equivalent when a rotation or reflection of the crystal carries one to the other or to its opposite:
+    averaged over rotations about them, they scatter alike.
+    """
     try:
         points, weights = lebedev_rule(order)
     except NotImplementedError as error:
         raise UserError(
             f"no Lebedev quadrature has degree {order}: choose an odd one such as 11, 17, 23 or 35"
         ) from error
-    upper = [index for index, point in enumerate(points.T) if tuple(point[::-1]) > (0.0, 0.0, 0.0)]
-    kept = weights[upper] / weights[upper].sum()
-    return [(points[:, index], float(weight)) for index, weight in zip(upper, kept, strict=True)]
+    images = np.einsum("oij,jp->poi", np.concatenate([rotations, -rotations]), points).round(8) + 0.0
+    representative = np.array([image[np.lexsort(image.T)[-1]] for image in images])
+    _, first, orbit = np.unique(representative, axis=0, return_index=True, return_inverse=True)
+    shares = np.bincount(orbit.reshape(-1), weights / weights.sum())
+    return [(points[:, index], float(share)) for index, share in zip(first, shares, strict=True)]
 
 
 def _oriented_sticks(

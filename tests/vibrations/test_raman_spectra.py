@@ -121,8 +121,9 @@ def test_modes_of_uniaxial_crystals_move_with_the_direction():
     crystal = raman_crystal("wurtzite")
     frequencies = powder_sticks(crystal, order=23).frequencies.round(3)
     counts = {value: int(np.sum(frequencies == value)) for value in np.unique(frequencies)}
-    assert max(counts.values()) >= 97
-    assert len(counts) > 20
+    directions = len(frequencies) // 9
+    assert max(counts.values()) >= directions
+    assert len(counts) > directions
 
 
 def test_the_electro_optic_term_of_zincblende(zincblende):
@@ -184,7 +185,7 @@ def test_an_overdamped_mode_rises_towards_the_laser_line_in_detailed_balance():
 
 def test_widths_of_longitudinal_modes_are_those_of_the_modes_they_consist_of(zincblende):
     crystal = replace(zincblende, widths=np.array([3.0, 3.0, 3.0]))
-    assert powder_sticks(crystal, order=11).widths == pytest.approx(np.full(3 * 25, 3.0))
+    assert powder_sticks(crystal, order=11).widths == pytest.approx(np.full(3 * 4, 3.0))
     wurtzite = raman_crystal("wurtzite", widths=np.linspace(1.0, 9.0, 9))
     widths = wurtzite.mode_widths(wurtzite.modes(np.array([0.6, 0.0, 0.8])))
     assert wurtzite.mode_widths(wurtzite.transverse) == pytest.approx(np.linspace(1.0, 9.0, 9))
@@ -201,3 +202,15 @@ def test_units_of_crystals_and_of_comparison():
 def test_mistakes_are_told(zincblende):
     with pytest.raises(UserError, match="degree 12: choose"):
         powder_sticks(zincblende, order=12)
+
+
+def test_equivalent_directions_are_taken_together():
+    """Whether symmetry is used or not, the powder is the same point by point."""
+    crystal = raman_crystal("quartz")
+    grid = np.arange(0.0, crystal.transverse.frequencies.max() + 200, 2.0)
+    one = replace(crystal.gamma.action, rotations=np.eye(3)[None], permutations=np.arange(9)[None])
+    alone = replace(crystal, gamma=replace(crystal.gamma, action=one))
+    reduced, full = powder_sticks(crystal, order=17), powder_sticks(alone, order=17)
+    assert len(full.frequencies) > 4 * len(reduced.frequencies)
+    spectra = [raman_spectrum(sticks, grid) for sticks in (reduced, full)]
+    assert spectra[0] == pytest.approx(spectra[1], rel=1e-6, abs=1e-9 * spectra[1].max())
