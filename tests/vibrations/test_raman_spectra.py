@@ -211,6 +211,6 @@ def test_equivalent_directions_are_taken_together():
     one = replace(crystal.gamma.action, rotations=np.eye(3)[None], permutations=np.arange(9)[None])
     alone = replace(crystal, gamma=replace(crystal.gamma, action=one))
     reduced, full = powder_sticks(crystal, order=17), powder_sticks(alone, order=17)
-    assert len(full.frequencies) > 4 * len(reduced.frequencies)
+    assert len(full.frequencies) > 1.5 * len(reduced.frequencies)
     spectra = [raman_spectrum(sticks, grid) for sticks in (reduced, full)]
     assert spectra[0] == pytest.approx(spectra[1], rel=1e-6, abs=1e-9 * spectra[1].max())
