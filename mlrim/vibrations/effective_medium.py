@@ -99,7 +99,8 @@ def powder_spectrum(
         method: `maxwell-garnett` or `bruggeman`.
 
     Raises:
-        UserError: unknown shape or method, a shape without its axis, or a fraction that is not between 0 and 1.
+        UserError: unknown shape or method, a shape without its axis, a fraction that is not between 0 and 1, or one
+            that Maxwell-Garnett's formula does not hold for.
     """
     if method not in METHODS:
         raise UserError(f"effective-medium method '{method}' is unknown; choose one of {', '.join(METHODS)}")
@@ -107,6 +108,10 @@ def powder_spectrum(
         raise UserError(f"the volume fraction of the particles must be between 0 and 1, got {fraction:g}")
     surrounding = matrix.permittivity(grid).astype(complex)
     effective = METHODS[method](particle, surrounding, fraction, depolarization(shape, axis))
+    if (effective.imag < -CONVERGED * np.abs(effective)).any():
+        raise UserError(
+            f"{method} does not hold for {100 * fraction:g} % {shape}s; use bruggeman, or less of the powder"
+        )
     return PowderSpectrum(grid, effective, fraction, cell_volume)
 
 
