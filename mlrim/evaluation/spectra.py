@@ -77,9 +77,16 @@ def powder_spectrum(
 ) -> Float[ndarray, "grid"]:
     """The powder spectrum that is compared, in cm²/sr per cell and cm⁻¹."""
     lines = raman_lines(modes, raman_tensors)
-    real = _scattering(lines.frequencies)
-    sections = differential_cross_sections(lines.frequencies, lines.invariants.activity / 45)
-    return broaden(lines.frequencies[real], sections[real], FWHM, grid)
+    return lines_spectrum(lines.frequencies, lines.invariants.activity, grid)
+
+
+def lines_spectrum(
+    frequencies: Float[ndarray, "lines"], activities: Float[ndarray, "lines"], grid: Float[ndarray, "grid"]
+) -> Float[ndarray, "grid"]:
+    """The powder spectrum of lines with given activities (Å⁴/amu)."""
+    real = _scattering(frequencies)
+    sections = differential_cross_sections(frequencies, activities / 45)
+    return broaden(frequencies[real], sections[real], FWHM, grid)
 
 
 def spectral_displacements(modes: NormalModes) -> Float[ndarray, "modes atoms 3"]:

@@ -87,7 +87,7 @@ def bond_polarizability_tensors(
     The tensors are symmetric in i and j, sum to zero over the atoms and have the symmetry of the crystal.
     """
     parameters = default_parameters() if parameters is None else parameters
-    basis = _basis(crystal, parameters.lowest, parameters.highest)
+    basis = basis_tensors(crystal, parameters.lowest, parameters.highest)
     return basis @ parameters.coefficients.reshape(-1)
 
 
@@ -134,7 +134,7 @@ def fit_bond_polarizability(
     equations = NormalEquations.zero()
     for index, (crystal, tensor) in enumerate(zip(crystals, tensors, strict=True)):
         patterns = _single_atoms(crystal) if displacements is None else displacements[index]
-        equations += normal_equations(_basis(crystal, lowest, highest), tensor, patterns)
+        equations += normal_equations(basis_tensors(crystal, lowest, highest), tensor, patterns)
     return BondPolarizability(equations.solution(ridge).reshape(3, TERMS), lowest, highest, source)
 
 
@@ -210,7 +210,7 @@ def _range_of_properties(crystal: Crystal) -> tuple[Float[ndarray, "3"], Float[n
     return bonded.min(axis=0, initial=np.inf), bonded.max(axis=0, initial=-np.inf)
 
 
-def _basis(
+def basis_tensors(
     crystal: Crystal, lowest: Float[ndarray, "3"], highest: Float[ndarray, "3"]
 ) -> Float[ndarray, "atoms 3 3 3 parameters"]:
     """The tensors that every coefficient alone would give; each bond is in the list once from either end."""
