@@ -96,8 +96,7 @@ def run_jobs(
         try:
             folder = run_job(job, predictor, settings, out, figures, console, response)
             console.print(f"{_counter(index, jobs)}[green]wrote[/green] {folder}", highlight=False, soft_wrap=True)
-            for figure in sorted(folder.glob("*.svg")):
-                console.print(f"figure: {figure}", highlight=False, soft_wrap=True)
+            console.print(f"report: {folder / 'report.html'}", highlight=False, soft_wrap=True)
         except UserError as error:
             failures.append(Failure(job.label, str(error)))
         except OSError as error:
@@ -111,6 +110,10 @@ def run_jobs(
             failures.append(Failure(job.label, f"unexpected {type(error).__name__}: {error}"))
         if failures and failures[-1].label == job.label and len(jobs) > 1:
             console.print(f"{_counter(index, jobs)}[red]failed[/red] {job.label}", highlight=False)
+    if len(jobs) > len(failures) and len(jobs) > 1:
+        from mlrim.report.html import write_index
+
+        console.print(f"index of all structures: {write_index(out)}", highlight=False, soft_wrap=True)
     return failures
 
 

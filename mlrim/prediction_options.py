@@ -1,6 +1,6 @@
 """The options of predict.py, their types and allowed values."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -65,22 +65,36 @@ def check_sources(config: dict[str, Any]) -> Iterator[Problem]:
 
 
 def check_spectra(config: dict[str, Any]) -> Iterator[Problem]:
-    """Directions, grids and files that cannot be read."""
+    """Directions, geometries, matrices, grids and files that cannot be."""
     from mlrim.directions import parse_directions
+    from mlrim.spectra.infrared import matrix_of
+    from mlrim.spectra.raman import chosen_geometries
 
-    for name, text in (("directions", config["directions"]), ("infrared.normal", config["infrared"]["normal"])):
+    readers: dict[str, tuple[Callable[[Any], object], Any]] = {
+        "directions": (parse_directions, config["directions"]),
+        "infrared.normal": (parse_directions, config["infrared"]["normal"]),
+        "infrared.matrix": (matrix_of, config["infrared"]["matrix"]),
+        "raman.geometry": (chosen_geometries, config["raman"]["geometry"]),
+    }
+    for name, (read, value) in readers.items():
         try:
-            parse_directions(text)
+            read(value)
         except UserError as error:
             yield Problem(name, str(error))
-    if config["wavenumbers"] is not None:
-        first, last, step = config["wavenumbers"]
-        points = (last - first) / step
-        if last <= first or not 2 <= points <= MOST_POINTS:
-            message = f"[{first:g}, {last:g}, {step:g}] makes {max(points, 0):.0f} steps."
-            yield Problem("wavenumbers", message, f"first, last, step with 2 to {MOST_POINTS} steps between them")
     if config["widths_file"] is not None and not Path(config["widths_file"]).is_file():
         yield Problem("widths_file", f"there is no file {config['widths_file']}.", "a text file of widths, or null")
+    yield from check_grid(config)
+
+
+def check_grid(config: dict[str, Any]) -> Iterator[Problem]:
+    """A grid of wavenumbers without points, or with too many."""
+    if config["wavenumbers"] is None:
+        return
+    first, last, step = config["wavenumbers"]
+    points = (last - first) / step
+    if not 2 <= points <= MOST_POINTS:
+        message = f"[{first:g}, {last:g}, {step:g}] makes {max(points, 0):.0f} steps."
+        yield Problem("wavenumbers", message, f"first, last, step with 2 to {MOST_POINTS} steps between them")
 
 
 def settings_from(options: PredictOptions) -> "Settings":

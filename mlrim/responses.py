@@ -234,12 +234,12 @@ def complete_response(
     warnings = [] if learned is None else metal_warnings(learned)
     tensors, raman_source = _raman(crystal, group, known)
     sources = {"raman_tensors": raman_source}
-    common = {
-        "insulator_probability": None if learned is None else learned.insulator_probability,
-        "spread": {} if learned is None else learned.spread,
-    }
+    probability = None if learned is None else learned.insulator_probability
+    spread = {} if learned is None else learned.spread
     if long_range is None:
-        return Response(None, None, tensors, sources, warnings=warnings, **common)
+        return Response(
+            None, None, tensors, sources, insulator_probability=probability, spread=spread, warnings=warnings
+        )
     born = symmetrize_site_tensors(long_range.born_charges, group)
     excess = float(np.abs(born.sum(axis=0)).max())
     if excess > NOTICED_EXCESS:
@@ -253,16 +253,8 @@ def complete_response(
         "born_charges": long_range.source,
         "dielectric": "one, because the charges are screened already" if screened else long_range.source,
     }
-    return Response(
-        neutral,
-        dielectric,
-        tensors,
-        sources,
-        screened,
-        float(np.abs(neutral - long_range.born_charges).max()),
-        warnings=warnings,
-        **common,
-    )
+    correction = float(np.abs(neutral - long_range.born_charges).max())
+    return Response(neutral, dielectric, tensors, sources, screened, correction, probability, spread, warnings)
 
 
 def metal_warnings(learned: LearnedResponse) -> list[str]:

@@ -1,12 +1,12 @@
-"""Figures: dispersion with density of states, and thermal properties (matplotlib without a display)."""
+"""Figures: dispersion with density of states, thermal properties, spectra (matplotlib without a display)."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from mlrim.report.drawing import ELEMENT_COLOURS, new_figure
 from mlrim.report.prediction import Prediction
+from mlrim.report.spectra_figures import infrared_figure, raman_figure
 from mlrim.units import THZ_TO_CM1
 
 if TYPE_CHECKING:
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAND_COLOUR = "#1f4e79"
-ELEMENT_COLOURS = ("#c0504d", "#4f81bd", "#9bbb59", "#8064a2", "#f79646", "#4bacc6", "#7f7f7f")
 
 
 def write_figures(prediction: Prediction, folder: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
-    """Draw dispersion and thermal figures; the paths written."""
+    """Draw dispersion, thermal properties and the spectra there are; the paths written."""
     figures = {"dispersion": dispersion_figure(prediction), "thermal": thermal_figure(prediction)}
+    if prediction.infrared is not None:
+        figures["infrared"] = infrared_figure(prediction)
+    if prediction.raman is not None:
+        figures["raman"] = raman_figure(prediction)
     paths = []
     for name, figure in figures.items():
         for suffix in formats:
@@ -31,7 +34,7 @@ def write_figures(prediction: Prediction, folder: Path, formats: Sequence[str] =
 
 def dispersion_figure(prediction: Prediction) -> "Figure":
     """Bands in cm⁻¹ along the standard path, beside the density of states of every element."""
-    figure, (bands, dos) = _figure(2, size=(8.5, 4.6), width_ratios=(3.2, 1))
+    figure, (bands, dos) = new_figure(2, size=(8.5, 4.6), width_ratios=(3.2, 1))
     _draw_bands(bands, prediction)
     _draw_dos(dos, prediction)
     dos.sharey(bands)
@@ -44,7 +47,7 @@ def dispersion_figure(prediction: Prediction) -> "Figure":
 def thermal_figure(prediction: Prediction) -> "Figure":
     """Free energy, entropy and heat capacity against temperature."""
     thermal = prediction.thermal
-    figure, (energies, capacities) = _figure(2, size=(8.0, 3.6))
+    figure, (energies, capacities) = new_figure(2, size=(8.0, 3.6))
     energies.plot(thermal.temperatures, thermal.free_energy, label="F")
     energies.plot(thermal.temperatures, thermal.energy, label="E")
     energies.set(xlabel="T (K)", ylabel="kJ per mole of cells")
@@ -100,14 +103,3 @@ def _math_label(label: str) -> str:
     """`X_1` as typeset index."""
     parts = [f"$\\mathrm{{{part}}}$" if "_" in part else part for part in label.split("|")]
     return "|".join(parts)
-
-
-def _figure(
-    panels: int, size: tuple[float, float], width_ratios: Sequence[float] | None = None
-) -> tuple["Figure", np.ndarray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots(1, panels, width_ratios=width_ratios)

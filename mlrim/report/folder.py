@@ -24,9 +24,13 @@ def write_prediction(prediction: Prediction, out: Path, figures: Sequence[str] =
     with complete_folder(out / prediction.name) as folder:
         write_tables(prediction, folder)
         write_summary(prediction, folder / "summary.json")
+        from mlrim.report.html import write_report
+        from mlrim.report.phononwebsite import write_phononwebsite
         from mlrim.report.phonopy_files import write_phonopy_files
 
         write_phonopy_files(prediction, folder)
+        write_phononwebsite(prediction, folder / "phononwebsite.json")
+        write_report(prediction, folder)
         if figures:
             from mlrim.report.figures import write_figures
 

@@ -32,8 +32,8 @@ def infrared_spectrum_columns(infrared: InfraredSpectra) -> Columns:
             f"energy_loss_{axis}": constants.energy_loss,
         }
     columns["molar_absorption_l_per_mol_cm"] = infrared.molar_absorption
-    if infrared.pellet is not None:
-        columns["pellet_absorption_per_cm"] = infrared.pellet
+    columns["pellet_absorption_per_cm"] = infrared.pellet.absorption_coefficient
+    columns["pellet_transmission"] = infrared.pellet.internal_transmission(infrared.thickness)
     return columns
 
 

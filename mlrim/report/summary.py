@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 import mlrim
+from mlrim.report.mode_table import mode_columns
 from mlrim.report.prediction import Prediction
-from mlrim.vibrations.gamma import DirectionalMode, GammaMode
+from mlrim.report.spectra_summary import SPECTRA_UNITS, spectra_sections
+from mlrim.vibrations.gamma import DirectionalMode
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 UNITS = {
     "lattice": "Å",
@@ -32,6 +34,7 @@ UNITS = {
     "heat_capacity": "J/K per mole of primitive cells",
     "temperatures": "K",
     "directions": "Cartesian unit vectors; [100], [010], [001] are conventional axes",
+    **SPECTRA_UNITS,
 }
 
 
@@ -54,9 +57,12 @@ def summary(prediction: Prediction) -> dict[str, Any]:
         "crystal": _crystal(prediction),
         "supercell_matrix": prediction.supercell.matrix,
         "residuals": prediction.residuals,
+        "quality": _quality(prediction),
         "gamma": _gamma(prediction),
         "mesh": _mesh(prediction),
         "thermal": _thermal(prediction),
+        **spectra_sections(prediction),
+        "absent": prediction.absent,
         "notes": prediction.notes,
         "warnings": prediction.warnings,
     }
@@ -80,13 +86,25 @@ def _crystal(prediction: Prediction) -> dict[str, Any]:
 
 
 def _long_range(prediction: Prediction) -> dict[str, Any]:
-    dipole = prediction.dynamics.dipole
-    if dipole is None:
-        return {"source": prediction.long_range}
-    return {
+    response = prediction.response
+    found = {
         "source": prediction.long_range,
-        "born_charges": dipole.born_charges,
-        "dielectric": dipole.dielectric,
+        "born_charges": response.born_charges,
+        "dielectric": response.dielectric,
+        "screened": response.screened,
+    }
+    return {key: value for key, value in found.items() if response.born_charges is not None or key == "source"}
+
+
+def _quality(prediction: Prediction) -> dict[str, Any]:
+    quality = prediction.quality
+    return {
+        "short_range_tail": quality.short_range_tail,
+        "tail_distance": quality.tail_distance,
+        "born_correction": quality.born_correction,
+        "lst_deviation": quality.lst_deviation,
+        "acoustic_residual_cm1": quality.acoustic_residual,
+        "line": quality.line,
     }
 
 
@@ -96,7 +114,8 @@ def _gamma(prediction: Prediction) -> dict[str, Any]:
         "optical_representation": gamma.optical_representation,
         "imaginary_optical_modes": gamma.n_imaginary,
         "symmetry_residual": gamma.symmetry_residual,
-        "modes": [_mode(mode) for mode in gamma.modes],
+        "activity_counts": gamma.activity_counts,
+        "modes": _modes(prediction),
         "directions": gamma.directions,
         "directional_modes": {
             label: [_directional(mode) for mode in modes] for label, modes in gamma.directional.items()
@@ -104,15 +123,11 @@ def _gamma(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _mode(mode: GammaMode) -> dict[str, Any]:
-    return {
-        "frequency_thz": mode.frequency_thz,
-        "frequency_cm1": mode.frequency_cm1,
-        "degeneracy": mode.degeneracy,
-        "irrep": mode.irrep.symbol,
-        "kind": mode.kind,
-        "activity": mode.activity,
-    }
+def _modes(prediction: Prediction) -> list[dict[str, Any]]:
+    """The rows of modes.csv; what a mode does not have is left out."""
+    columns = mode_columns(prediction)
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    return [{key: value for key, value in row.items() if value is not None} for row in rows]
 
 
 def _directional(mode: DirectionalMode) -> dict[str, Any]:

@@ -6,13 +6,16 @@ import numpy as np
 from jaxtyping import Complex, Float
 from numpy import ndarray
 
+from mlrim.directions import parse_directions
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.responses import Response
 from mlrim.spectra.grid import highest_mode, spectrum_grid
-from mlrim.spectra.settings import SpectraSettings
+from mlrim.spectra.settings import InfraredSettings, SpectraSettings
+from mlrim.vibrations.effective_medium import PowderSpectrum, powder_spectrum
 from mlrim.vibrations.gamma import GammaModes
 from mlrim.vibrations.infrared import InfraredModes, infrared_modes, molar_absorption
 from mlrim.vibrations.line_widths import mode_widths
+from mlrim.vibrations.matrices import Matrix, constant_matrix, matrix_named
 from mlrim.vibrations.normal_modes import NormalModes
 from mlrim.vibrations.optical_constants import OpticalConstants, along
 from mlrim.vibrations.permittivity import Oscillators, oscillators
@@ -38,8 +41,9 @@ class InfraredSpectra:
             `parallel` (to the axis) for an optically uniaxial one, `a`, `b`, `c`, or the principal axes 1, 2, 3 of ε0.
         constants: n, k, absorption, reflectivity and energy loss along them.
         molar_absorption: lines of oscillators in vacuum, L mol⁻¹ cm⁻¹ (napierian, per mole of primitive cells).
-        pellet: absorption coefficient (napierian) of powder in a matrix, cm⁻¹.
+        pellet: powder in a matrix as an effective medium.
         pellet_label: what the pellet is made of.
+        thickness: of the pellet, mm.
         warnings: what to know about them.
     """
 
@@ -51,8 +55,9 @@ class InfraredSpectra:
     axes: dict[str, Float[ndarray, "3"]]
     constants: dict[str, OpticalConstants]
     molar_absorption: Float[ndarray, "grid"]
-    pellet: Float[ndarray, "grid"] | None = None
-    pellet_label: str = ""
+    pellet: PowderSpectrum
+    pellet_label: str
+    thickness: float
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -84,6 +89,7 @@ def infrared_spectra(
     permittivity = model.permittivity(grid)
     axes = optical_axes(model.static, crystal_system, gamma.action.axes)
     constants = {label: OpticalConstants(grid, along(permittivity, axis)) for label, axis in axes.items()}
+    pellet = pellet_spectrum(permittivity, grid, dynamics.crystal.volume, gamma.action.axes, options)
     shape = "damped_oscillator" if settings.lines == "oscillator" else settings.lines
     return InfraredSpectra(
         modes,
@@ -94,8 +100,57 @@ def infrared_spectra(
         axes,
         constants,
         molar_absorption(modes, widths, grid, shape, settings.instrument),
-        warnings=([SCREENED] if response.screened else []) + ([model.statement] if model.statement else []),
+        pellet,
+        pellet_label(options),
+        options.thickness,
+        [text for text in (SCREENED if response.screened else "", model.statement) if text],
     )
+
+
+def pellet_spectrum(
+    permittivity: Complex[ndarray, "grid 3 3"],
+    grid: Float[ndarray, "grid"],
+    volume: float,
+    axes: Float[ndarray, "3 3"],
+    options: InfraredSettings,
+) -> PowderSpectrum:
+    """Powder of small particles in a matrix.
+
+    Args:
+        volume: of the primitive cell, Å³.
+        axes: conventional lattice vectors as rows; plates and needles without a direction have that of the third.
+    """
+    axis = next(iter(parse_directions(options.normal or "c", axes).values()))
+    return powder_spectrum(
+        grid,
+        permittivity,
+        volume,
+        matrix_of(options.matrix),
+        options.volume_fraction,
+        options.shape,
+        axis,
+        options.mixing,
+    )
+
+
+def matrix_of(matrix: str | float) -> Matrix:
+    """A matrix by name, or one with a given dielectric constant.
+
+    Raises:
+        UserError: there is no such matrix.
+    """
+    return matrix_named(matrix) if isinstance(matrix, str) else constant_matrix(float(matrix), 1.0)
+
+
+def pellet_label(options: InfraredSettings) -> str:
+    """What the pellet is made of.
+
+    >>> pellet_label(InfraredSettings())
+    '0.1 % spheres in KBr, 0.1 mm'
+    """
+    place = "" if options.shape == "sphere" else f" along {options.normal or 'c'}"
+    share = f"{100 * options.volume_fraction:g} % {options.shape}s{place}"
+    return f"{share} in {matrix_of(options.matrix).name}, {options.thickness:g} mm"
 
 
 def optical_axes(

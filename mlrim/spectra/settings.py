@@ -19,6 +19,7 @@ class InfraredSettings:
         shape: of the particles.
         normal: direction of the short axis of plates or the long axis of needles.
         volume_fraction: of the particles in the pellet.
+        thickness: of the pellet, mm.
         mixing: rule of the effective medium.
     """
 
@@ -26,8 +27,9 @@ class InfraredSettings:
     matrix: str | Annotated[float, AtLeast(1)] = "KBr"
     shape: Literal["sphere", "plate", "needle"] = "sphere"
     normal: str | None = None
-    volume_fraction: Annotated[float, Between(0, 1)] = 0.01
-    mixing: Literal["maxwell_garnett", "bruggeman"] = "maxwell_garnett"
+    volume_fraction: Annotated[float, Between(1e-6, 0.999)] = 0.001
+    thickness: Positive = 0.1
+    mixing: Literal["maxwell-garnett", "bruggeman"] = "maxwell-garnett"
 
 
 @dataclass(frozen=True)
