@@ -13,7 +13,7 @@ balance and the f-sum rule ∫ E S dE = Σ σ_k/4π ħ²Q²/2m_k hold by constru
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.special import gammaln
@@ -22,7 +22,7 @@ from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import SpaceGroup
 from mlrim.units import HBAR_OVER_2_AMU, KELVIN_PER_THZ, THZ_TO_MEV
-from mlrim.vibrations.density_of_states import MeshModes
+from mlrim.vibrations.density_of_states import TRUNCATION, MeshModes
 from mlrim.vibrations.neutron import (
     CrossSection,
     IndirectGeometry,
@@ -135,12 +135,13 @@ def phonon_expansion(
     amplitudes = _amplitudes(modes, crystal, members, counted)
     occupation = 1 / np.expm1(np.minimum(quanta[counted] / THZ_TO_MEV * KELVIN_PER_THZ / max(temperature, 1e-9), 500))
     displacements = amplitudes @ (2 * occupation + 1)
-    near, kernel = _resolution(step * np.arange(-half, half + 1), np.asarray(energies, dtype=float), widths)
+    window, kernel = _resolution(np.asarray(energies, dtype=float), widths, step, half)
     spectra = []
     for amplitude in amplitudes:
         first = _on_grid(quanta[counted], amplitude * (occupation + 1), step, half)
         first += _on_grid(-quanta[counted], amplitude * occupation, step, half)
-        spectra.append(_convolved_powers(first / max(first.sum(), 1e-300), orders)[:, near] @ kernel)
+        powers = _convolved_powers(first / max(first.sum(), 1e-300), orders)
+        spectra.append([np.sum(power[window] * kernel, axis=1) for power in powers])
     return PhononExpansion(
         temperature,
         np.asarray(energies, dtype=float),
@@ -226,11 +227,12 @@ def _convolved_powers(first: Float[ndarray, "points"], orders: int) -> Float[nda
 
 
 def _resolution(
-    points: Float[ndarray, "points"], energies: Float[ndarray, "grid"], widths: Float[ndarray, "grid"]
-) -> tuple[Bool[ndarray, "points"], Float[ndarray, "near grid"]]:
-    """The points that matter and the normalised Gaussians that carry them onto the energies."""
-    margin = 3 * widths.max()
-    near = (points > energies.min() - margin) & (points < energies.max() + margin)
-    sigma = widths / np.sqrt(8 * np.log(2))
-    offset = (energies[None, :] - points[near, None]) / sigma
-    return near, np.exp(-(offset**2) / 2) / (sigma * np.sqrt(2 * np.pi))
+    energies: Float[ndarray, "grid"], widths: Float[ndarray, "grid"], step: float, half: int
+) -> tuple[Int[ndarray, "grid window"], Float[ndarray, "grid window"]]:
+    """The points of the internal grid around every energy, and the normalised Gaussian that weights them."""
+    sigma = (widths / np.sqrt(8 * np.log(2)))[:, None]
+    reach = int(np.ceil(TRUNCATION * sigma.max() / step))
+    points = np.round(energies / step).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    kernel = np.exp(-(((energies[:, None] - points * step) / sigma) ** 2) / 2) / (sigma * np.sqrt(2 * np.pi))
+    inside = np.abs(points) <= half
+    return np.where(inside, points + half, 0), np.where(inside, kernel, 0.0)
