@@ -46,8 +46,15 @@ def from_record(record: "Record", path: Path) -> tuple[InputStructure, Known]:
 
 
 def known_from_record(record: "Record") -> Known:
-    """Born charges, ε∞, the force constants of all levels and the descriptors that a record holds."""
-    long_range = None
+    """Born charges, ε∞, Raman tensors, the force constants of all levels and the descriptors that a record holds."""
+    long_range, source = None, f"record {record.id}, {record.theory}"
     if record.born_charges is not None and record.dielectric is not None:
-        long_range = LongRange(record.born_charges, record.dielectric, f"record {record.id}, {record.theory}")
-    return Known(long_range, record.force_constants, record.supercell, record.features)
+        long_range = LongRange(record.born_charges, record.dielectric, source)
+    return Known(
+        long_range,
+        record.force_constants,
+        record.supercell,
+        record.features,
+        record.raman_tensors,
+        "" if record.raman_tensors is None else source,
+    )
