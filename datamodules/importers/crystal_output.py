@@ -70,7 +70,7 @@ def read_crystal_output(source: Input, options: ImportOptions) -> Record:
     Raises:
         RejectedInput: no complete frequency calculation, or parts that do not fit together.
     """
-    files = _files(source)
+    files = read_files(source)
     if OUTPUT not in files:
         raise RejectedInput("the folder has not one output (*.out), but none or several")
     output = parse_crystal_output(files[OUTPUT])
@@ -217,7 +217,7 @@ def _identifier(name: str) -> str:
     return f"icsd-{found[1]}" if found else PurePosixPath(name).name
 
 
-def _files(source: Input) -> dict[str, str]:
+def read_files(source: Input) -> dict[str, str]:
     """The texts of a calculation by kind: its output, TENS_IR, TENS_RAMAN."""
     assert source.path is not None
     if source.path.is_dir():

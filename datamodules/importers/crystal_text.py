@@ -70,7 +70,8 @@ class CrystalOutput:
         crystal: geometry of the force constants in the order of the modes, isotopic masses.
         n_operators: symmetry operators of the calculation.
         levels: table of the modes, by ascending signed frequency as printed.
-        amplitudes: displacements of the modes, classical amplitudes in bohr, columns are modes.
+        amplitudes: displacements of the modes as columns: classical amplitudes in bohr, or in any other unit.
+        precise: the displacements have all their digits, not four decimals.
         mode_charges: Born charge vectors of the modes, e/√mₑ.
         born_charges: as printed, e; indices as printed.
         dielectric: ε∞.
@@ -85,6 +86,7 @@ class CrystalOutput:
     n_operators: int
     levels: list[PrintedLevel]
     amplitudes: Float[ndarray, "components modes"]
+    precise: bool
     mode_charges: Float[ndarray, "modes 3"] | None
     born_charges: Float[ndarray, "atoms 3 3"] | None
     dielectric: Float[ndarray, "3 3"] | None
@@ -113,6 +115,7 @@ def parse_crystal_output(text: str) -> CrystalOutput:
     exchange = re.search(r"PERCENTAGE OF FOCK EXCHANGE\s+([\d.]+)", text)
     functional = re.search(r"FUNCTIONAL:(\S+)", text)
     operators = re.findall(r"\*{4}\s+(\d+) SYMMOPS", before)
+    amplitudes, precise = _amplitudes(after, crystal.n_atoms)
     return CrystalOutput(
         version=program[1] if program else "CRYSTAL",
         fock_exchange=float(exchange[1]) if exchange else 0.0,
@@ -120,7 +123,8 @@ def parse_crystal_output(text: str) -> CrystalOutput:
         crystal=crystal,
         n_operators=int(operators[-1]) if operators else 1,
         levels=levels,
-        amplitudes=_amplitudes(after, crystal.n_atoms),
+        amplitudes=amplitudes,
+        precise=precise,
         mode_charges=_mode_charges(after, 3 * crystal.n_atoms),
         born_charges=_born_charges(after, crystal.n_atoms),
         dielectric=_dielectric(before),
@@ -155,11 +159,11 @@ def parse_polarizability_derivatives(text: str, n_atoms: int) -> Float[ndarray, 
 
 
 def _rows(text: str, name: str, n_atoms: int, columns: int) -> Float[ndarray, "atoms 3 columns"]:
+    if "***" in text:
+        raise RejectedInput(f"{name} holds numbers that overflowed their field (****)")
     numbers = _numbers(text)
     if len(numbers) != 3 * n_atoms * columns:
         raise RejectedInput(f"{name} holds {len(numbers)} numbers, {n_atoms} atoms need {3 * n_atoms * columns}")
-    if not np.isfinite(numbers).all():
-        raise RejectedInput(f"{name} holds a number that overflowed")
     return numbers.reshape(n_atoms, 3, columns)
 
 
@@ -214,8 +218,8 @@ def _levels(after: str, n_modes: int) -> list[PrintedLevel]:
     return levels
 
 
-def _amplitudes(after: str, n_atoms: int) -> Float[ndarray, "components modes"]:
-    """Displacements of the modes: in full precision where the run prints them so, else from their table."""
+def _amplitudes(after: str, n_atoms: int) -> tuple[Float[ndarray, "components modes"], bool]:
+    """Displacements of the modes: with all digits (and true) where the run prints them so, else from their table."""
     text = _after(after, "NORMAL MODES NORMALIZED TO CLASSICAL AMPLITUDES (IN BOHR)")
     if text is None:
         raise RejectedInput("the output has no normal modes; did the calculation end?")
@@ -223,7 +227,7 @@ def _amplitudes(after: str, n_atoms: int) -> Float[ndarray, "components modes"]:
     parts = text.split("\n ****", 1)[0].split("FREQ(CM**-1)")
     precise = _numbers(parts[0].split("themode", 1)[1])[: n_modes**2] if "themode" in parts[0] else np.zeros(0)
     if len(precise) == n_modes**2:
-        return precise.reshape(n_modes, n_modes).T
+        return precise.reshape(n_modes, n_modes).T, True
     tables = [INTERRUPTION.sub("", part) for part in parts[1:]]
     columns = [[_numbers(row) for row in AMPLITUDE_ROW.findall(table)] for table in tables]
     if any(len(rows) != n_modes or len({len(row) for row in rows}) != 1 for rows in columns):
@@ -231,7 +235,7 @@ def _amplitudes(after: str, n_atoms: int) -> Float[ndarray, "components modes"]:
     amplitudes = np.hstack([np.array(rows) for rows in columns])
     if amplitudes.shape != (n_modes, n_modes) or not np.isfinite(amplitudes).all():
         raise RejectedInput(f"there are {amplitudes.shape[1]} normal modes of {n_modes}")
-    return amplitudes
+    return amplitudes, False
 
 
 def _mode_charges(after: str, n_modes: int) -> Float[ndarray, "modes 3"] | None:
