@@ -94,6 +94,15 @@ def html_label(text: str) -> str:
     return str(_tagged(r"_(\w+)", "sub", text))
 
 
+def heading(text: str) -> Markup:
+    """A heading of the program's own, whose subscripts stay.
+
+    >>> heading("U<sub>iso</sub> & <b>")
+    Markup('U<sub>iso</sub> &amp; &lt;b&gt;')
+    """
+    return Markup(str(escape(text)).replace("&lt;sub&gt;", "<sub>").replace("&lt;/sub&gt;", "</sub>"))
+
+
 def _tagged(pattern: str, tag: str, text: str) -> Markup:
     """The text, escaped, with matches of the pattern (its group, where it has one) inside a tag."""
     parts, position = [], 0
@@ -125,4 +134,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "space_group_symbol": space_group_symbol,
     "irrep": irrep,
     "representation": representation,
+    "heading": heading,
 }

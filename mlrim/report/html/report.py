@@ -5,19 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
-from numpy import ndarray
 
 import mlrim
 from mlrim.provenance import provenance
-from mlrim.report.html.charts import Chart, charts
+from mlrim.report.html.charts import Tables
 from mlrim.report.html.document import embedded_json, render
 from mlrim.report.html.formats import html_label
+from mlrim.report.html.gamma_table import gamma_rows, intensity_columns
 from mlrim.report.html.scene import scene
 from mlrim.report.html.sections import Section, origin, quality_line, sections
-from mlrim.report.html.tables import download_tables, gamma_extras, gamma_rows
 from mlrim.report.prediction import Prediction
 from mlrim.report.summary import summary
+from mlrim.report.tables import tables
 from mlrim.units import THZ_TO_CM1
 
 SCRIPTS = (
@@ -43,58 +42,41 @@ def write_report(prediction: Prediction, folder: Path) -> Path:
 
 def report(prediction: Prediction) -> str:
     """The page as text."""
-    figures = charts(prediction)
-    parts = sections(prediction, figures)
-    data = page_data(prediction, figures)
+    columns = tables(prediction)
+    parts = sections(prediction, columns)
+    data = page_data(prediction, columns, parts)
     return render(
         "report.html",
         SCRIPTS,
         version=mlrim.__version__,
         prediction=prediction,
         crystal=prediction.dynamics.crystal,
-        dipole=prediction.dynamics.dipole,
-        born=born_rows(prediction),
         elements=data["scene"]["crystal"]["elements"],
         rows=gamma_rows(prediction.gamma),
-        gamma_extras=gamma_extras(prediction),
+        intensities=intensity_columns(columns["modes"]),
         highest_cm1=float(prediction.mesh.frequencies.max()) * THZ_TO_CM1,
         imaginary=float(prediction.dispersion.frequencies.min()) * THZ_TO_CM1 < -1,
         quality=quality_line(prediction),
         sections=parts,
-        contents=contents(parts),
         thermal_rows=thermal_rows(prediction),
-        tables=list(data["tables"]),
+        tables=list(columns),
         origin=origin(prediction, provenance()),
         data=embedded_json(data),
         summary=embedded_json(summary(prediction), digits=10),
     )
 
 
-def contents(parts: Sequence[Section]) -> list[tuple[str, str]]:
-    """Targets and labels of the navigation."""
-    return [("modes", "Modes"), ("bands", "Dispersion"), *((part.name, part.title) for part in parts), ("data", "Data")]
-
-
-def born_rows(prediction: Prediction) -> list[tuple[str, Float[ndarray, "3 3"]]]:
-    """Symbol and Born charge of every atom."""
-    dipole = prediction.dynamics.dipole
-    if dipole is None:
-        return []
-    return list(zip(prediction.dynamics.crystal.symbols, dipole.born_charges, strict=True))
-
-
-def page_data(prediction: Prediction, figures: Sequence[Chart]) -> dict[str, Any]:
+def page_data(prediction: Prediction, columns: Tables, parts: Sequence[Section]) -> dict[str, Any]:
     """What the scripts of the page read."""
     path = prediction.dispersion.path
     return {
         "name": prediction.name,
-        "formula": prediction.dynamics.crystal.reduced_formula,
         "scene": scene(prediction),
         "segments": [[segment.start, segment.stop] for segment in path.segments],
         "labels": [[html_label(first), html_label(last)] for first, last in path.labels],
         "elements": list(prediction.density_of_states.projected),
-        "charts": [chart.as_data() for chart in figures],
-        "tables": download_tables(prediction),
+        "charts": [chart.as_data() for part in parts for chart in part.charts],
+        "tables": columns,
     }
 
 

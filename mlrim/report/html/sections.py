@@ -1,9 +1,17 @@
-"""The sections of the page below the modes and bands: what each shows, or why it is not there."""
+"""The parts of the page below the modes and bands: what each shows, or why it is not there."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
-from mlrim.report.html.charts import Chart
+from mlrim.report.html.charts import (
+    Chart,
+    Tables,
+    infrared_charts,
+    neutron_charts,
+    raman_charts,
+    thermal_charts,
+)
 from mlrim.report.html.formats import number
 from mlrim.report.prediction import Prediction
 
@@ -15,6 +23,7 @@ class Section:
     Attributes:
         name: identifier in the page.
         title: heading.
+        short: its name in the navigation.
         charts: its line charts.
         body: template that follows the charts.
         notes: paragraphs before them.
@@ -23,6 +32,7 @@ class Section:
 
     name: str
     title: str
+    short: str
     charts: Sequence[Chart] = ()
     body: str | None = None
     notes: Sequence[str] = ()
@@ -35,82 +45,101 @@ class Check:
 
     label: str
     value: str
-    good: bool
+    good: bool = True
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column of the Γ table beyond those that every crystal has.
-
-    Attributes:
-        values: number of every row, by row number; rows without a number stay empty.
-    """
-
-    title: str
-    unit: str
-    values: dict[int, float] = field(default_factory=dict)
-    digits: int = 4
-
-    def sort_value(self, row: int) -> str:
-        """What the table is sorted by."""
-        return repr(float(self.values[row])) if row in self.values else ""
-
-    def text(self, row: int) -> str:
-        """What the table shows."""
-        return number(self.values[row], self.digits) if row in self.values else ""
-
-
-def sections(prediction: Prediction, figures: Sequence[Chart]) -> list[Section]:
+def sections(prediction: Prediction, tables: Tables) -> list[Section]:
     """The sections in their order."""
-    return [response_section(prediction), thermal_section(figures)]
+    return [
+        response_section(prediction),
+        infrared_section(prediction, tables),
+        raman_section(prediction),
+        neutron_section(prediction),
+        Section("thermal", "Thermal properties", "Thermal", thermal_charts(prediction, tables), body="thermal.html"),
+    ]
 
 
 def response_section(prediction: Prediction) -> Section:
     """Born charges and ε∞."""
-    title = "Born charges and dielectric constant"
-    if prediction.dynamics.dipole is None:
-        return Section("response", title, absent=f"No long-range part ({prediction.long_range}): no LO–TO splitting.")
-    return Section("response", title, body="response.html")
+    names = ("response", "Born charges and dielectric constants", "Born charges")
+    if prediction.response.born_charges is None:
+        return Section(*names, absent=_reason(prediction, "born_charges", prediction.long_range))
+    return Section(*names, body="response.html")
 
 
-def thermal_section(figures: Sequence[Chart]) -> Section:
-    """Energies, entropy and heat capacity."""
-    charts = [chart for chart in figures if chart.section == "thermal"]
-    return Section("thermal", "Thermal properties", charts, body="thermal.html")
+def infrared_section(prediction: Prediction, tables: Tables) -> Section:
+    """Infrared spectra."""
+    names = ("infrared", "Infrared", "Infrared")
+    if prediction.infrared is None:
+        return Section(*names, absent=_reason(prediction, "infrared", "not calculated"))
+    return Section(*names, infrared_charts(prediction, tables), notes=prediction.infrared.warnings)
+
+
+def raman_section(prediction: Prediction) -> Section:
+    """Raman spectra."""
+    names = ("raman", "Raman", "Raman")
+    if prediction.raman is None:
+        return Section(*names, absent=_reason(prediction, "raman", "not calculated"))
+    source = prediction.response.sources.get("raman_tensors", "")
+    notes = [f"Raman tensors: {source}."] if source else []
+    return Section(*names, raman_charts(prediction), notes=[*notes, *prediction.raman.warnings])
+
+
+def neutron_section(prediction: Prediction) -> Section:
+    """Inelastic neutron scattering."""
+    names = ("neutrons", "Neutrons", "Neutrons")
+    if prediction.neutrons is None:
+        return Section(*names, absent=_reason(prediction, "neutrons", "not calculated"))
+    return Section(*names, neutron_charts(prediction))
 
 
 def quality_line(prediction: Prediction) -> list[Check]:
-    """How far the raw numbers were from what symmetry and stability ask for."""
-    gamma, thermal = prediction.gamma, prediction.thermal
-    checks = [
-        Check(f"{name.replace('_', ' ')} residual", f"{number(value, 2)} eV/Å²", True)
-        for name, value in prediction.residuals.items()
-    ]
-    checks.append(Check("symmetry residual at Γ", f"{number(gamma.symmetry_residual, 2)} eV/Å²/amu", True))
-    checks.append(Check("imaginary optical modes at Γ", str(gamma.n_imaginary), gamma.n_imaginary == 0))
+    """Checks that need no reference, doubtful ones marked."""
+    quality, gamma, thermal = prediction.quality, prediction.gamma, prediction.thermal
+    tail = f"short-range force constants beyond {quality.tail_distance:.1f} Å"
+    checks = [Check(tail, f"{number(quality.short_range_tail, 2)} eV/Å²", quality.short_range_tail < 0.1)]
+    if quality.born_correction is not None:
+        value = f"{number(quality.born_correction, 2)} e"
+        checks.append(Check("correction of Born charges", value, quality.born_correction < 0.1))
+    if quality.lst_deviation is not None:
+        value = f"{number(100 * quality.lst_deviation, 1)} %"
+        checks.append(Check("Lyddane–Sachs–Teller check", value, quality.lst_deviation < 0.01))
+    checks.append(
+        Check("acoustic modes at Γ", f"{number(quality.acoustic_residual, 1)} cm⁻¹", quality.acoustic_residual < 1)
+    )
+    raw = max(quality.residuals.values(), default=0.0)
+    checks.append(Check("asymmetry of the raw force constants", f"{number(raw, 2)} eV/Å²", raw < 0.1))
+    checks.append(Check("imaginary modes at Γ", str(gamma.n_imaginary), gamma.n_imaginary == 0))
     share = f"{100 * thermal.imaginary_share:.2g} %"
-    checks.append(Check("imaginary modes on the mesh", share, thermal.imaginary_modes == 0))
+    checks.append(Check("on the mesh", share, thermal.imaginary_modes == 0))
     return checks
 
 
-def origin(prediction: Prediction, facts: dict) -> list[tuple[str, str]]:
+def origin(prediction: Prediction, facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Where the numbers come from, as rows of a table."""
-    mesh = " × ".join(str(count) for count in prediction.mesh.mesh)
-    rows = [
-        ("structure", prediction.source),
-        ("force constants", prediction.model),
-        ("Born charges, ε∞", prediction.long_range),
-        ("mesh of wave vectors", mesh),
-        ("mlrim", _program(facts)),
-        ("made", str(facts["time"])),
-        ("command", " ".join(facts["command"])),
-    ]
+    sources = prediction.response.sources
+    names = {"born_charges": "Born charges", "dielectric": "ε∞", "raman_tensors": "Raman tensors"}
     shown = ("numpy", "scipy", "torch", "phonopy", "spglib", "seekpath")
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if name in shown)
-    return [*rows, ("libraries", f"Python {facts['python']}, {versions}")]
+    return [
+        ("structure", prediction.source),
+        ("force constants", prediction.model),
+        *((label, sources[key]) for key, label in names.items() if key in sources),
+        ("mesh of wave vectors", " × ".join(str(count) for count in prediction.mesh.mesh)),
+        ("mlrim", _program(facts)),
+        ("libraries", f"Python {facts['python']}, {versions}"),
+        ("command", " ".join(facts["command"])),
+        ("made", str(facts["time"])),
+    ]
 
 
-def _program(facts: dict) -> str:
+def _reason(prediction: Prediction, name: str, otherwise: str) -> str:
+    """Why a quantity is missing, as a sentence."""
+    reason = prediction.absent.get(name, otherwise)
+    return f"Not shown: {reason.rstrip('.')}."
+
+
+def _program(facts: dict[str, Any]) -> str:
     git = facts["git"]
     if git is None:
         return str(facts["mlrim"])

@@ -6,6 +6,8 @@ mlrim.PERIOD = 1800; // ms of one oscillation at normal speed
 mlrim.FRAME = 30; // ms between pictures, at least
 mlrim.ARROW_LENGTH = 1.6; // Å, of the longest arrow
 
+mlrim.LABEL_DISTANCE = 0.9; // Å, of the names of the axes from the corners
+
 mlrim.point = ([x, y, z]) => ({ x, y, z });
 
 mlrim.Animation = class {
@@ -15,7 +17,7 @@ mlrim.Animation = class {
     this.viewer = $3Dmol.createViewer(container, { backgroundColor: "white", backgroundAlpha: 0, antialias: true });
     this.viewer.setProjection("orthographic");
     this.mode = null;
-    this.amplitude = 0.4;
+    this.amplitude = 0.3;
     this.speed = 1;
     this.arrows = true;
     this.playing = false;
@@ -62,21 +64,22 @@ mlrim.Animation = class {
     this.model.addFrame(this.shown);
     this.drawCells();
     this.viewer.zoomTo();
-    this.viewer.rotate(-78, "x");
-    this.viewer.rotate(-22, "y");
-    this.viewer.rotate(8, "x");
-    this.viewer.zoom(0.92);
+    this.viewer.rotate(-76, "x"); // c upwards, seen a little from above
+    this.viewer.rotate(-64, "z");
+    this.viewer.zoom(1.4);
   }
 
   drawCells() {
     const color = mlrim.theme().quiet;
     const lines = this.viewer.addShape({ color });
     for (const [start, end] of mlrim.cellEdges(this.crystal.axes, this.cells)) {
-      lines.addLine({ start: mlrim.point(start), end: mlrim.point(end), color });
+      lines.addCylinder({ start: mlrim.point(start), end: mlrim.point(end), radius: 0.018, color });
     }
+    const fontColor = mlrim.theme().text;
     ["a", "b", "c"].forEach((name, axis) => {
-      const tip = this.crystal.axes[axis].map((value) => value * (this.cells + 0.09 / this.cells));
-      const style = { fontColor: color, fontSize: 14, showBackground: false, alignment: "center", inFront: true };
+      const vector = this.crystal.axes[axis];
+      const tip = vector.map((value) => value * (this.cells + mlrim.LABEL_DISTANCE / Math.hypot(...vector)));
+      const style = { fontColor, font: "bold sans-serif", fontSize: 18, showBackground: false, alignment: "center", inFront: true };
       this.viewer.addLabel(name, { ...style, position: mlrim.point(tip) });
     });
   }
@@ -170,6 +173,17 @@ mlrim.pathMode = ({ path }, place, band) => {
     return Array.from(path.values.subarray(start + 6 * atom, start + 6 * atom + 6), (value) => value / path.scale);
   });
   return { q: path.qpoints[place], vectors };
+};
+
+/** For every atom of the primitive cell its displacement at phase zero, and its share of the mode. */
+mlrim.motion = (crystal, { q, vectors }) => {
+  const squares = vectors.map((vector, atom) => crystal.masses[atom] * vector.reduce((sum, value) => sum + value ** 2, 0));
+  const total = squares.reduce((sum, value) => sum + value, 0);
+  return vectors.map((vector, atom) => {
+    const angle = 2 * Math.PI * q.reduce((sum, value, k) => sum + value * crystal.fractional[atom][k], 0);
+    const parts = [0, 1, 2].map((axis) => vector[2 * axis] * Math.cos(angle) - vector[2 * axis + 1] * Math.sin(angle));
+    return { symbol: crystal.symbols[atom], parts, share: squares[atom] / total };
+  });
 };
 
 /** 16-bit integers from base64. */

@@ -44,6 +44,9 @@ mlrim.axis = (title, extra = {}) => {
 mlrim.chartConfig = (filename) => ({
   responsive: true,
   displaylogo: false,
+  displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
+  showSendToCloud: false, // nothing leaves the page
+  plotlyServerURL: "",
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
   toImageButtonOptions: { format: "svg", filename },
 });
@@ -51,23 +54,43 @@ mlrim.chartConfig = (filename) => ({
 /** One chart of the page's list: curves of a table against one of its columns. */
 mlrim.lineChart = (chart, data) => {
   const table = data.tables[chart.table];
+  const power = mlrim.powerOfTen(chart.lines.map(({ column }) => table[column]));
   const traces = chart.lines.map((line, index) => ({
     type: "scatter",
     mode: "lines",
     name: line.label,
     x: table[chart.x],
-    y: table[line.column],
-    line: { color: mlrim.PALETTE[index % mlrim.PALETTE.length], width: 2 },
+    y: chart.depth === null ? mlrim.scaled(table[line.column], power) : mlrim.transmission(table[line.column], chart.depth),
+    line: { color: mlrim.lineColour(chart, index), width: 2, dash: line.dashed ? "dot" : "solid" },
     hovertemplate: `%{x:.4~g}, %{y:.4~g}<extra>${line.label}</extra>`,
   }));
   const layout = {
     ...mlrim.baseLayout(),
-    xaxis: mlrim.axis(chart.x_title, chart.reverse ? { autorange: "reversed" } : {}),
-    yaxis: mlrim.axis(chart.y_title, { rangemode: "normal" }),
+    xaxis: mlrim.axis(chart.x_title, chart.start === null ? {} : { range: [chart.start, table[chart.x].at(-1)] }),
+    yaxis: mlrim.axis(power ? `10<sup>${power}</sup> ${chart.y_title}`.replace("-", "−") : chart.y_title),
     showlegend: chart.lines.length > 1,
   };
   if (chart.level) mlrim.addLevel(layout, ...chart.level);
   return [traces, layout];
+};
+
+/** The power of ten that is taken out of very small or large numbers; zero for others. */
+mlrim.powerOfTen = (columns) => {
+  const largest = columns.flat().reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const power = largest > 0 ? Math.floor(Math.log10(largest)) : 0;
+  return Math.abs(power) > 4 ? power : 0;
+};
+
+mlrim.scaled = (values, power) => (power ? values.map((value) => value / 10 ** power) : values);
+
+/** Percent of the light that passes `depth` (cm) of a medium with absorption coefficients in 1/cm. */
+mlrim.transmission = (absorption, depth) => absorption.map((value) => 100 * Math.exp(-value * depth));
+
+/** Dashed curves have the colour of the solid ones in the same order. */
+mlrim.lineColour = ({ lines }, index) => {
+  const before = lines.slice(0, index).filter(({ dashed }) => dashed === lines[index].dashed).length;
+  const parallel = lines.filter(({ dashed }) => dashed).length * 2 === lines.length;
+  return mlrim.PALETTE[(parallel ? before : index) % mlrim.PALETTE.length];
 };
 
 mlrim.addLevel = (layout, height, label) => {

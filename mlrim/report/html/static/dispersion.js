@@ -7,15 +7,19 @@ mlrim.dispersionChart = (data) => {
   const ticks = mlrim.pathTicks(data);
   const theme = mlrim.theme();
   const distances = data.tables.bands.distance_per_angstrom;
+  const narrow = innerWidth < 600;
   const boundary = { color: theme.quiet, width: 1 };
   const layout = {
     ...mlrim.baseLayout(),
     xaxis: mlrim.axis("", {
       domain: [0, 0.77], range: [distances[0], distances.at(-1)], tickvals: ticks.positions, ticktext: ticks.labels,
-      showgrid: false,
+      showgrid: false, tickangle: 0,
     }),
-    yaxis: mlrim.axis("frequency (cm⁻¹)"),
-    xaxis2: mlrim.axis("states per cm⁻¹", { domain: [0.79, 1], rangemode: "tozero", anchor: "y", nticks: 4 }),
+    yaxis: mlrim.axis("frequency (cm⁻¹)", { range: mlrim.bandRange(data) }),
+    xaxis2: mlrim.axis(narrow ? "DOS" : "states per cm⁻¹", {
+      domain: [0.79, 1], rangemode: "tozero", anchor: "y2", nticks: narrow ? 2 : 4, tickangle: 0,
+    }),
+    yaxis2: mlrim.axis("", { matches: "y", anchor: "x2", showticklabels: false, ticks: "" }),
     shapes: ticks.positions.slice(1, -1).map((x) => ({ type: "line", x0: x, x1: x, yref: "paper", y0: 0, y1: 1, line: boundary })),
     legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom" },
   };
@@ -23,7 +27,20 @@ mlrim.dispersionChart = (data) => {
   return [[...mlrim.bandTraces(data), ...mlrim.dosTraces(data)], layout];
 };
 
-/** Ends of segments and their names, joined where two segments meet. */
+/** All bands with a small margin, from zero where no mode is imaginary. */
+mlrim.bandRange = ({ tables: { bands } }) => {
+  const values = mlrim.bandKeys(bands).flatMap((key) => bands[key]);
+  const extreme = (choose) => mlrim.THZ_TO_CM1 * values.reduce((a, b) => choose(a, b), 0);
+  const [low, high] = [extreme(Math.min), extreme(Math.max)];
+  const margin = 0.04 * (high - low);
+  return [low < -1 ? low - margin : 0, high + margin];
+};
+
+mlrim.bandKeys = (bands) => Object.keys(bands).filter((key) => /^band_\d+_thz$/.test(key));
+
+mlrim.NEAREST_LABELS = 0.02; // share of the path below which the names of two points stand together
+
+/** Ends of segments and their names, joined where two segments meet and where points lie close together. */
 mlrim.pathTicks = ({ segments, labels, tables }) => {
   const distances = tables.bands.distance_per_angstrom;
   const positions = [distances[0]];
@@ -31,19 +48,23 @@ mlrim.pathTicks = ({ segments, labels, tables }) => {
   segments.forEach(([, stop], index) => {
     const name = labels[index][1];
     const next = labels[index + 1]?.[0] ?? name;
-    positions.push(distances[stop - 1]);
-    names.push(name === next ? name : `${name}|${next}`);
+    const both = name === next ? name : `${name}|${next}`;
+    if (distances[stop - 1] - positions.at(-1) < mlrim.NEAREST_LABELS * distances.at(-1)) {
+      names.push(`${names.pop()}|${both}`);
+    } else {
+      positions.push(distances[stop - 1]);
+      names.push(both);
+    }
   });
   return { positions, labels: names };
 };
 
 /** One trace for every band, interrupted between segments; customdata holds the index of the wave vector. */
 mlrim.bandTraces = ({ segments, tables: { bands } }) => {
-  const keys = Object.keys(bands).filter((key) => /^band_\d+_thz$/.test(key));
   const broken = (values) => segments.flatMap(([start, stop]) => [...values.slice(start, stop), null]);
   const indices = bands.distance_per_angstrom.map((_, index) => index);
   const x = broken(bands.distance_per_angstrom);
-  return keys.map((key, band) => {
+  return mlrim.bandKeys(bands).map((key, band) => {
     const y = broken(bands[key].map((value) => value * mlrim.THZ_TO_CM1));
     return {
       type: "scatter",
@@ -63,7 +84,7 @@ mlrim.bandTraces = ({ segments, tables: { bands } }) => {
 mlrim.dosTraces = ({ elements, tables: { dos } }) => {
   const y = dos.frequency_cm1;
   const perCm1 = (values) => values.map((value) => value / mlrim.THZ_TO_CM1);
-  const common = { type: "scatter", mode: "lines", y, xaxis: "x2" };
+  const common = { type: "scatter", mode: "lines", y, xaxis: "x2", yaxis: "y2" };
   const total = {
     ...common,
     name: "total",

@@ -102,6 +102,7 @@ mlrim.connectModes = (animation, data) => {
     animation.show(mode);
     animation.setPlaying(!still);
     title.replaceChildren(...text);
+    mlrim.fillMotion(mlrim.motion(scene.crystal, mode));
     rows.forEach((element) => element.classList.toggle("current", Number(element.dataset.mode) === row));
   };
   const showGamma = (row, partner) => {
@@ -138,6 +139,25 @@ mlrim.connectModes = (animation, data) => {
   }
   mlrim.onBandClick(mlrim.showBand);
   if (!fromAddress()) showGamma(mlrim.firstMode(scene.gamma, rows), 0);
+};
+
+/** The displacements of the shown mode as rows of their table. */
+mlrim.fillMotion = (motion) => {
+  const cell = (kind, text) => {
+    const element = document.createElement(kind);
+    element.textContent = text;
+    if (kind === "th") element.scope = "row";
+    else element.className = "num";
+    return element;
+  };
+  const signed = (value) => (Math.abs(value) < 5e-4 ? "0" : value.toFixed(3).replace("-", "−"));
+  const rows = motion.map(({ symbol, parts, share }, atom) => {
+    const row = document.createElement("tr");
+    row.append(cell("th", `${symbol} ${atom + 1}`), ...parts.map((part) => cell("td", signed(part))));
+    row.append(cell("td", `${(100 * share).toFixed(1)} %`));
+    return row;
+  });
+  document.querySelector("#motion-table tbody").replaceChildren(...rows);
 };
 
 /** Symbol, kind and frequency of a row of the Γ table, as nodes. */

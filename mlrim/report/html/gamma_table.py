@@ -1,15 +1,19 @@
-"""The tables of the page: columns for figures and downloads, and the rows of the Γ table."""
+"""The rows of the Γ table of the page, and its columns of intensities."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from mlrim.report.html.formats import frequency
-from mlrim.report.html.sections import Column
-from mlrim.report.prediction import Prediction
-from mlrim.report.tables import band_columns, directional_columns, dos_columns, modes_columns, thermal_columns
+from mlrim.report.html.formats import frequency, number
 from mlrim.units import THZ_TO_CM1
 from mlrim.vibrations.gamma import GammaModes
+
+INTENSITIES = {
+    "ir_intensity_km_per_mol": ("IR", "km/mol"),
+    "raman_activity_a4_per_amu": ("Raman", "Å⁴/amu"),
+    "depolarization_ratio": ("depol.", ""),
+}
+"""Headings and units of the columns of modes.csv that the page shows."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,35 @@ class GammaRow:
         """The mode in words."""
         return f"{self.irrep} {self.kind}, {frequency(self.frequency_cm1)} cm⁻¹"
 
+    @property
+    def imaginary(self) -> bool:
+        """An unstable optical mode."""
+        return self.frequency_cm1 < -0.05 and self.kind != "acoustic"
+
+
+@dataclass(frozen=True)
+class IntensityColumn:
+    """A column of intensities.
+
+    Attributes:
+        values: by row number; rows without a number stay empty.
+    """
+
+    title: str
+    unit: str
+    values: dict[int, float] = field(default_factory=dict)
+
+    def sort_value(self, row: int) -> str:
+        """What the table is sorted by."""
+        return repr(self.values[row]) if row in self.values else ""
+
+    def text(self, row: int) -> str:
+        """What the table shows."""
+        if row not in self.values:
+            return ""
+        value = self.values[row]
+        return "0" if abs(value) < 1e-6 else number(value, 3)
+
 
 def gamma_rows(gamma: GammaModes) -> list[GammaRow]:
     """Modes without field, then the longitudinal ones of every direction, numbered through."""
@@ -59,22 +92,17 @@ def gamma_rows(gamma: GammaModes) -> list[GammaRow]:
     return [GammaRow(number, *row) for number, row in enumerate(rows, start=1)]
 
 
-def download_tables(prediction: Prediction) -> dict[str, dict[str, Any]]:
-    """The columns of every CSV file of the output folder, by file name without suffix."""
-    tables: dict[str, Mapping[str, Any]] = {
-        "modes": modes_columns(prediction.gamma),
-        "bands": band_columns(prediction),
-        "dos": dos_columns(prediction),
-        "thermal": thermal_columns(prediction),
-    }
-    if prediction.gamma.directional:
-        tables["lo_to"] = directional_columns(prediction.gamma)
-    return {name: dict(columns) for name, columns in tables.items()}
+def intensity_columns(modes: Mapping[str, Any]) -> list[IntensityColumn]:
+    """The intensities in the table of modes, for those that it has."""
+    return [
+        IntensityColumn(title, unit, {row: float(value) for row, value in enumerate(modes[name], 1) if _known(value)})
+        for name, (title, unit) in INTENSITIES.items()
+        if name in modes
+    ]
 
 
-def gamma_extras(prediction: Prediction) -> list[Column]:
-    """Columns of the Γ table with intensities, where there are any."""
-    return []
+def _known(value: float | None) -> bool:
+    return value is not None and value == value
 
 
 def _kind(kind: str, activity: str, polar: bool) -> str:
