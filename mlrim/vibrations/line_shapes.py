@@ -117,8 +117,30 @@ def broaden(
     _check(positions, widths, grid, shape, instrument)
     present = np.flatnonzero(np.abs(areas).reshape(-1, len(positions)).any(axis=0))
     lines = Lines(positions[present], widths[present], instrument / FWHM_PER_SIGMA)
-    edges = np.concatenate([grid[:1], (grid[1:] + grid[:-1]) / 2, grid[-1:]])
+    edges = _edges(grid)
     return areas[..., present] @ (np.diff(SHAPES[shape](lines, edges), axis=1) / np.diff(edges))
+
+
+def resolved(
+    grid: Float[ndarray, "grid"], values: Float[ndarray, "*spectra grid"], instrument: float
+) -> Float[ndarray, "*spectra grid"]:
+    """A spectrum that is not a sum of lines (reflectivity, transmission) as seen with finite resolution.
+
+    Weighted means over a Gaussian of the instrument's FWHM (cm⁻¹); where it leaves the grid, over what is inside.
+
+    >>> resolved(np.array([0.0, 1.0, 5.0, 6.0]), np.full(4, 0.7), 2.0).round(12).tolist()
+    [0.7, 0.7, 0.7, 0.7]
+    """
+    if instrument == 0:
+        return values
+    cells = np.diff(_edges(grid))
+    weights = broaden(grid, np.diag(cells), instrument, grid, "gaussian")
+    return (values @ weights) / weights.sum(axis=0)
+
+
+def _edges(grid: Float[ndarray, "grid"]) -> Float[ndarray, "edges"]:
+    """Bounds of the cells of a grid: midpoints, and its ends."""
+    return np.concatenate([grid[:1], (grid[1:] + grid[:-1]) / 2, grid[-1:]])
 
 
 def _check(

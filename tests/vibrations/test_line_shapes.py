@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import wofz
+from scipy.special import ndtr, wofz
 
 from mlrim.errors import UserError
 from mlrim.vibrations.line_shapes import (
@@ -15,6 +15,7 @@ from mlrim.vibrations.line_shapes import (
     damped_oscillator_scattering,
     gaussian,
     lorentzian,
+    resolved,
 )
 from mlrim.vibrations.line_widths import mode_widths
 
@@ -130,6 +131,15 @@ def test_several_spectra_are_broadened_at_once_and_silent_lines_do_not_matter():
     one_by_one = [broaden(positions, row, widths, FINE, "voigt") for row in areas]
     assert both == pytest.approx(np.array(one_by_one))
     assert not broaden(positions, np.zeros(3), widths, FINE).any()
+
+
+def test_a_resolved_step_is_an_error_function_and_a_resolved_line_a_voigt_profile():
+    grid = np.concatenate([np.linspace(0, 480, 961)[:-1], np.linspace(480, 1000, 2081)])
+    step = resolved(grid, (grid > 500).astype(float), 20.0)
+    assert step == pytest.approx(ndtr((grid - 500.125) * FWHM_PER_SIGMA / 20.0), abs=2e-3)
+    line = resolved(grid, lorentzian(grid - 500, 10.0) + lorentzian(grid + 500, 10.0), 20.0)
+    assert line[800:-800] == pytest.approx(one_line("lorentzian", 500.0, 10.0, grid, 20.0)[800:-800], rel=2e-3)
+    assert resolved(grid, line, 0.0) is line
 
 
 def test_mistakes_are_named():
