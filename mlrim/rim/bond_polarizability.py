@@ -58,12 +58,20 @@ class BondPolarizability:
             products, at r = s.
         lowest, highest: range of the properties among the bonds of the fit; beyond it the nearest value is used.
         source: what it was fitted to.
+        scale, exponent: where ε∞ is known, tensors are multiplied by scale · (tr ε∞/3 − 1)^exponent.
     """
 
     coefficients: Float[ndarray, "3 10"]
     lowest: Float[ndarray, "3"]
     highest: Float[ndarray, "3"]
     source: str
+    scale: float = 1.0
+    exponent: float = 0.0
+
+    def magnitude(self, dielectric: Float[ndarray, "3 3"]) -> float:
+        """Factor that ε∞ suggests for all tensors of a compound; one where there is no polarisable medium."""
+        susceptibility = float(np.trace(dielectric)) / 3 - 1
+        return self.scale * susceptibility**self.exponent if susceptibility > 0 else 1.0
 
 
 class Bonds(NamedTuple):
@@ -80,15 +88,22 @@ class Bonds(NamedTuple):
 
 
 def bond_polarizability_tensors(
-    crystal: Crystal, parameters: BondPolarizability | None = None
+    crystal: Crystal,
+    parameters: BondPolarizability | None = None,
+    dielectric: Float[ndarray, "3 3"] | None = None,
 ) -> Float[ndarray, "atoms 3 3 3"]:
     """∂α_ij/∂u_k of every atom [atom, i, j, k], Å², with the stored parameters or others.
 
     The tensors are symmetric in i and j, sum to zero over the atoms and have the symmetry of the crystal.
+
+    Args:
+        dielectric: ε∞, where known: it improves the magnitude, which a sum over bonds misses by a factor of three in
+            crystals with a small gap. The ratios of the tensors do not depend on it.
     """
     parameters = default_parameters() if parameters is None else parameters
     basis = basis_tensors(crystal, parameters.lowest, parameters.highest)
-    return basis @ parameters.coefficients.reshape(-1)
+    tensors = basis @ parameters.coefficients.reshape(-1)
+    return tensors if dielectric is None else tensors * parameters.magnitude(dielectric)
 
 
 @cache
@@ -96,7 +111,7 @@ def default_parameters() -> BondPolarizability:
     """The stored parameters; their file says what they were fitted to."""
     stored = yaml.safe_load((files("mlrim.rim") / "bond_polarizability.yaml").read_text())
     arrays = {name: np.array(stored[name], dtype=float) for name in ("coefficients", "lowest", "highest")}
-    return BondPolarizability(source=stored["source"], **arrays)
+    return BondPolarizability(source=stored["source"], **arrays, scale=stored["scale"], exponent=stored["exponent"])
 
 
 def write_parameters(parameters: BondPolarizability, path: Path) -> None:
@@ -108,6 +123,8 @@ def write_parameters(parameters: BondPolarizability, path: Path) -> None:
         f"source: {parameters.source}",
         f"coefficients:\n{rows}",
         *ranges,
+        f"scale: {parameters.scale:.4f}",
+        f"exponent: {parameters.exponent:.4f}",
     ]
     path.write_text("\n".join(lines) + "\n")
 
@@ -116,6 +133,7 @@ def fit_bond_polarizability(
     crystals: Sequence[Crystal],
     tensors: Sequence[Float[ndarray, "_ 3 3 3"]],
     displacements: Sequence[Float[ndarray, "_ _ 3"]] | None = None,
+    dielectrics: Sequence[Float[ndarray, "3 3"] | None] | None = None,
     ridge: float = RIDGE,
     source: str = "fitted",
 ) -> BondPolarizability:
@@ -125,17 +143,41 @@ def fit_bond_polarizability(
         displacements: for every crystal the patterns of displacement, shape (patterns, atoms, 3), whose change of
             polarisability counts, such as those of `spectral_displacements`; by default those of single atoms with
             1/√mass. The squared error of a pattern is the activity 45a² + 7γ² of the difference.
+        dielectrics: ε∞ of every crystal where known, for the factor of the magnitude that depends on it.
         ridge: penalty on the coefficients.
         source: remembered with the result.
     """
     sampled = [_range_of_properties(crystal) for crystal in crystals]
     lowest = np.min([low for low, _ in sampled], axis=0)
     highest = np.max([high for _, high in sampled], axis=0)
-    equations = NormalEquations.zero()
-    for index, (crystal, tensor) in enumerate(zip(crystals, tensors, strict=True)):
-        patterns = _single_atoms(crystal) if displacements is None else displacements[index]
-        equations += normal_equations(basis_tensors(crystal, lowest, highest), tensor, patterns)
-    return BondPolarizability(equations.solution(ridge).reshape(3, TERMS), lowest, highest, source)
+    patterns = [_single_atoms(crystal) for crystal in crystals] if displacements is None else displacements
+    equations = [
+        normal_equations(basis_tensors(crystal, lowest, highest), tensor, pattern)
+        for crystal, tensor, pattern in zip(crystals, tensors, patterns, strict=True)
+    ]
+    coefficients = sum(equations, NormalEquations.zero()).solution(ridge)
+    scale, exponent = _magnitudes(
+        equations, coefficients, [None] * len(crystals) if dielectrics is None else dielectrics
+    )
+    return BondPolarizability(coefficients.reshape(3, TERMS), lowest, highest, source, scale, exponent)
+
+
+def _magnitudes(
+    equations: Sequence["NormalEquations"],
+    coefficients: Float[ndarray, "parameters"],
+    dielectrics: Sequence[Float[ndarray, "3 3"] | None],
+) -> tuple[float, float]:
+    """Least squares for log(known norm / norm of the sum over bonds) against log(ε − 1); (1, 0) without ε∞."""
+    rows = [
+        (np.log(np.trace(dielectric) / 3 - 1), -np.log(float(coefficients @ equation.matrix @ coefficients)) / 2)
+        for equation, dielectric in zip(equations, dielectrics, strict=True)
+        if dielectric is not None and np.trace(dielectric) > 3 and equation.matrix.any()
+    ]
+    if len(rows) < 2:
+        return 1.0, 0.0
+    abscissa, ordinate = np.array(rows).T
+    exponent, offset = np.polyfit(abscissa, ordinate, 1)
+    return float(np.exp(offset)), float(exponent)
 
 
 class NormalEquations(NamedTuple):

@@ -157,6 +157,21 @@ def test_displacements_say_what_a_fit_cares_about():
     assert np.abs(error).max() > 0.1 * np.abs(symmetric).max()
 
 
+def test_the_dielectric_constant_sets_the_magnitude():
+    """Three copies of a compound whose tensors grow with (ε − 1)²: the sum over bonds meets none, the factor all."""
+    crystal = prototype("quartz")
+    tensors = bond_polarizability_tensors(crystal, parameters(3))
+    dielectrics = [np.diag([epsilon - 0.5, epsilon, epsilon + 0.5]) for epsilon in (2.0, 4.0, 8.0)]
+    known = [(np.trace(epsilon) / 3 - 1) ** 2 * tensors for epsilon in dielectrics]
+    fitted = fit_bond_polarizability([crystal] * 3, known, dielectrics=dielectrics, ridge=1e-9)
+    assert fitted.exponent == pytest.approx(2)
+    norms = [np.linalg.norm(bond_polarizability_tensors(crystal, fitted, epsilon)) for epsilon in (*dielectrics, None)]
+    assert norms[1:3] == pytest.approx([9 * norms[0], 49 * norms[0]])
+    assert bond_polarizability_tensors(crystal, fitted, np.eye(3)) == pytest.approx(
+        bond_polarizability_tensors(crystal, fitted)
+    )
+
+
 def test_stored_parameters_survive_writing(tmp_path):
     import yaml
 
