@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from mlrim.report.prediction import Prediction
 
 Tables = Mapping[str, Mapping[str, Any]]
-LEAST_TRANSMISSION = 0.1
-"""The thickness of a pellet is chosen so that its strongest band transmits this share."""
 AXES = {
     "iso": "any direction",
     "perpendicular": "E ⊥ axis",
@@ -40,7 +36,6 @@ class Chart:
         x: column of the abscissa.
         lines: the curves.
         level: height of a dashed line, with its label.
-        depth: thickness (cm) through which an absorption coefficient is shown as transmission in percent.
         start: first abscissa shown.
         note: text below.
     """
@@ -53,7 +48,6 @@ class Chart:
     y_title: str
     lines: tuple[Line, ...]
     level: tuple[float, str] | None = None
-    depth: float | None = None
     start: float | None = None
     note: str = ""
 
@@ -62,28 +56,23 @@ class Chart:
         return asdict(self)
 
 
-def infrared_charts(prediction: Prediction, tables: Tables) -> list[Chart]:
+def infrared_charts(prediction: Prediction) -> list[Chart]:
     """Absorption of a pellet, permittivity and reflectivity along every axis, lines of the oscillators."""
     infrared = prediction.infrared
     if infrared is None:
         return []
     abscissa = ("infrared", "wavenumber_cm1", "wavenumber (cm⁻¹)")
     axes = {axis: AXES.get(axis, axis) for axis in infrared.constants}
-    found = []
-    if infrared.pellet is not None:
-        depth = pellet_depth(tables["infrared"]["pellet_absorption_per_cm"])
-        found.append(
-            Chart(
-                "infrared-pellet", "Transmission of a pellet", *abscissa, "transmission (%)",
-                (Line("transmission", "pellet_absorption_per_cm"),), depth=depth,
-                note=f"{infrared.pellet_label}; {1e4 * depth:.3g} µm thick.",
-            )
-        )  # fmt: skip
+    pellet = (Line("transmission", "pellet_transmission"),)
     reflected = tuple(Line(label, f"reflectivity_{axis}") for axis, label in axes.items())
     real = [Line(_named("ε₁", label, axes), f"epsilon1_{axis}") for axis, label in axes.items()]
     imaginary = [Line(_named("ε₂", label, axes), f"epsilon2_{axis}", dashed=True) for axis, label in axes.items()]
     losses = tuple(Line(label, f"energy_loss_{axis}") for axis, label in axes.items())
-    found += [
+    return [
+        Chart(
+            "infrared-pellet", "Transmission of a pellet", *abscissa, "transmission", pellet,
+            note=f"{infrared.pellet_label}.",
+        ),
         Chart("infrared-reflectivity", "Reflectivity, normal incidence", *abscissa, "R", reflected),
         Chart("infrared-permittivity", "Permittivity ε(ω)", *abscissa, "ε", (*real, *imaginary), level=(0.0, "")),
         Chart("infrared-loss", "Energy loss −Im 1/ε", *abscissa, "−Im 1/ε", losses, note="Peaks at LO frequencies."),
@@ -93,7 +82,6 @@ def infrared_charts(prediction: Prediction, tables: Tables) -> list[Chart]:
             note="Every TO mode with its strength and width, per mole of primitive cells, without surface effects.",
         ),
     ]  # fmt: skip
-    return found
 
 
 def raman_charts(prediction: Prediction) -> list[Chart]:
@@ -160,16 +148,6 @@ def thermal_charts(prediction: Prediction, tables: Tables) -> list[Chart]:
         motion = ("displacements", "temperature_k", "temperature (K)")
         charts.append(Chart("thermal-motion", "Mean-square displacement U<sub>iso</sub>", *motion, "Å²", lines))
     return charts
-
-
-def pellet_depth(absorption: Any) -> float:
-    """Thickness (cm) at which the strongest absorption (1/cm) transmits `LEAST_TRANSMISSION`.
-
-    >>> round(pellet_depth([0.0, 100.0, 230.2585]), 6)
-    0.01
-    """
-    strongest = float(np.max(absorption))
-    return float(-np.log(LEAST_TRANSMISSION) / strongest) if strongest > 0 else 1.0
 
 
 def _named(quantity: str, axis: str, axes: Mapping[str, str]) -> str:

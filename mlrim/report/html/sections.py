@@ -52,7 +52,7 @@ def sections(prediction: Prediction, tables: Tables) -> list[Section]:
     """The sections in their order."""
     return [
         response_section(prediction),
-        infrared_section(prediction, tables),
+        infrared_section(prediction),
         raman_section(prediction),
         neutron_section(prediction),
         Section("thermal", "Thermal properties", "Thermal", thermal_charts(prediction, tables), body="thermal.html"),
@@ -67,12 +67,12 @@ def response_section(prediction: Prediction) -> Section:
     return Section(*names, body="response.html")
 
 
-def infrared_section(prediction: Prediction, tables: Tables) -> Section:
+def infrared_section(prediction: Prediction) -> Section:
     """Infrared spectra."""
     names = ("infrared", "Infrared", "Infrared")
     if prediction.infrared is None:
         return Section(*names, absent=_reason(prediction, "infrared", "not calculated"))
-    return Section(*names, infrared_charts(prediction, tables), notes=prediction.infrared.warnings)
+    return Section(*names, infrared_charts(prediction), notes=prediction.infrared.warnings)
 
 
 def raman_section(prediction: Prediction) -> Section:

@@ -110,7 +110,7 @@ mlrim.Animation = class {
     if (this.shape) this.viewer.removeShape(this.shape);
     this.shape = null;
     if (!this.arrows) return;
-    this.shape = this.viewer.addShape({ color: mlrim.PALETTE[1] });
+    this.shape = this.viewer.addShape({ color: mlrim.colour(1) });
     for (const atom of this.atoms) {
       const vector = this.displacement(atom, 0);
       const length = Math.hypot(...vector);
@@ -119,7 +119,7 @@ mlrim.Animation = class {
       const reach = 0.36 * radius + 0.1 + mlrim.ARROW_LENGTH * length;
       const end = atom.place.map((value, k) => value + (vector[k] / length) * reach);
       const arrow = { start: mlrim.point(atom.place), end: mlrim.point(end), radius: 0.07, radiusRatio: 2.4, midpos: -0.4 };
-      this.shape.addArrow({ ...arrow, color: mlrim.PALETTE[1] });
+      this.shape.addArrow({ ...arrow, color: mlrim.colour(1) });
     }
   }
 

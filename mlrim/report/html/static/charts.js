@@ -1,7 +1,17 @@
 "use strict";
 // Line charts (plotly) in the colours of the page.
 
-mlrim.PALETTE = ["#2f6db3", "#d1495b", "#2e9e74", "#8661c1", "#d9870b", "#1f9fb0", "#7d7d7d"];
+mlrim.PALETTES = {
+  light: ["#2f6db3", "#d1495b", "#2e9e74", "#8661c1", "#d9870b", "#1f9fb0", "#7d7d7d"],
+  dark: ["#6aa9f0", "#f2788a", "#5cc79c", "#b394ea", "#f0b04c", "#56c7d6", "#b0b0b0"],
+};
+
+mlrim.colour = (index) => {
+  const printing = document.documentElement.classList.contains("printing");
+  const dark = !printing && matchMedia("(prefers-color-scheme: dark)").matches;
+  const palette = mlrim.PALETTES[dark ? "dark" : "light"];
+  return palette[index % palette.length];
+};
 
 mlrim.theme = () => {
   const style = getComputedStyle(document.documentElement);
@@ -60,7 +70,7 @@ mlrim.lineChart = (chart, data) => {
     mode: "lines",
     name: line.label,
     x: table[chart.x],
-    y: chart.depth === null ? mlrim.scaled(table[line.column], power) : mlrim.transmission(table[line.column], chart.depth),
+    y: mlrim.scaled(table[line.column], power),
     line: { color: mlrim.lineColour(chart, index), width: 2, dash: line.dashed ? "dot" : "solid" },
     hovertemplate: `%{x:.4~g}, %{y:.4~g}<extra>${line.label}</extra>`,
   }));
@@ -83,14 +93,11 @@ mlrim.powerOfTen = (columns) => {
 
 mlrim.scaled = (values, power) => (power ? values.map((value) => value / 10 ** power) : values);
 
-/** Percent of the light that passes `depth` (cm) of a medium with absorption coefficients in 1/cm. */
-mlrim.transmission = (absorption, depth) => absorption.map((value) => 100 * Math.exp(-value * depth));
-
 /** Dashed curves have the colour of the solid ones in the same order. */
 mlrim.lineColour = ({ lines }, index) => {
   const before = lines.slice(0, index).filter(({ dashed }) => dashed === lines[index].dashed).length;
   const parallel = lines.filter(({ dashed }) => dashed).length * 2 === lines.length;
-  return mlrim.PALETTE[(parallel ? before : index) % mlrim.PALETTE.length];
+  return mlrim.colour(parallel ? before : index);
 };
 
 mlrim.addLevel = (layout, height, label) => {
@@ -114,15 +121,22 @@ mlrim.drawCharts = (data) => {
   mlrim.redrawForPrint(elements.map(([element]) => element), draw);
 };
 
-mlrim.PRINT_WIDTH = 660;
+mlrim.PRINT_WIDTH = 680; // pixels across the paper
+
+/** Half the width of the paper for charts that stand side by side. */
+mlrim.printSize = (element) => {
+  const figure = element.closest("figure");
+  const alone = !figure.parentElement.classList.contains("pair") || mlrim.spansColumns(figure);
+  return { width: alone ? mlrim.PRINT_WIDTH : mlrim.PRINT_WIDTH / 2 - 8, height: element.matches(".tall") ? 380 : 250 };
+};
+
+mlrim.spansColumns = (figure) => getComputedStyle(figure).gridColumnEnd === "-1";
 
 mlrim.redrawForPrint = (elements, restore) => {
   addEventListener("beforeprint", () => {
     document.documentElement.classList.add("printing");
     restore();
-    elements.forEach((element) => {
-      Plotly.relayout(element, { width: mlrim.PRINT_WIDTH, height: element.clientHeight, autosize: false });
-    });
+    elements.forEach((element) => Plotly.relayout(element, { ...mlrim.printSize(element), autosize: false }));
   });
   addEventListener("afterprint", () => {
     document.documentElement.classList.remove("printing");

@@ -74,7 +74,7 @@ mlrim.bandTraces = ({ segments, tables: { bands } }) => {
       customdata: broken(indices),
       text: y.map((value) => (value === null ? "" : mlrim.frequency(value))),
       meta: band,
-      line: { color: mlrim.PALETTE[0], width: 1.6 },
+      line: { color: mlrim.colour(0), width: 1.6 },
       hovertemplate: `%{text} cm⁻¹<extra>band ${band + 1}</extra>`,
       showlegend: false,
     };
@@ -93,7 +93,7 @@ mlrim.dosTraces = ({ elements, tables: { dos } }) => {
     hovertemplate: "%{y:.0f} cm⁻¹, %{x:.3f}<extra>total</extra>",
   };
   const parts = elements.map((element, index) => {
-    const colour = mlrim.PALETTE[(index + 1) % mlrim.PALETTE.length];
+    const colour = mlrim.colour(index + 1);
     return {
       ...common,
       name: element,
