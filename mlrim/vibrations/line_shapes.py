@@ -23,10 +23,20 @@ from scipy.special import ndtr
 from mlrim.errors import UserError
 
 FWHM_PER_SIGMA = 2 * np.sqrt(2 * np.log(2))
-"""FWHM of a Gaussian over its standard deviation, 2.354820."""
+"""FWHM of a Gaussian over its standard deviation.
+
+>>> round(float(FWHM_PER_SIGMA), 6)
+2.35482
+"""
 
 VOIGT_PART = 0.61065146
-"""FWHM of the Lorentzian and of the Gaussian part of the `voigt` shape, over its own FWHM (the two are equal)."""
+"""FWHM of the Lorentzian and of the Gaussian part of the `voigt` shape, over its own FWHM (the two are equal).
+
+>>> from scipy.special import wofz
+>>> top, half = wofz(np.array([0.5j, 0.5 / VOIGT_PART + 0.5j]) * FWHM_PER_SIGMA / np.sqrt(2)).real
+>>> round(float(half / top), 7)
+0.5
+"""
 
 FADDEEVA_TERMS = 32
 """Terms of the rational series of the Faddeeva function; 32 give twelve digits."""
