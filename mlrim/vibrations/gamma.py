@@ -17,8 +17,12 @@ from mlrim.lattice.symmetry import SYMPREC
 from mlrim.units import THZ_TO_CM1
 from mlrim.vibrations.irreps import Irrep, PointGroupAction, point_group_action
 
-LONGITUDINAL_SHARE = 1e-3
-"""A mode is longitudinal when it carries more than this share of the squared dipole along the direction."""
+LONGITUDINAL_SHARE = 1e-9
+"""A mode is longitudinal when it carries more than this share of the squared dipole along the direction.
+
+Weak modes of corundum or barium titanate have shares of 1e-6 and more, modes that symmetry keeps transverse 1e-13 and
+less.
+"""
 
 
 @dataclass(frozen=True, eq=False)
