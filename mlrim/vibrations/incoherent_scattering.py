@@ -124,12 +124,14 @@ def phonon_expansion(
         scattering: by default tabulated values.
 
     Raises:
-        UserError: a width that is not positive, or so small that the spectrum cannot be tabulated.
+        UserError: no real mode, or a width that is not positive or too small to tabulate the spectrum.
     """
     scattering = neutron_scattering(crystal) if scattering is None else scattering
     widths = np.broadcast_to(np.asarray(fwhm, dtype=float), np.shape(energies))
     quanta = modes.frequencies * THZ_TO_MEV
     counted = modes.frequencies > SMALLEST_FREQUENCY
+    if not counted.any():
+        raise UserError("all modes are imaginary: this structure has no thermal motion and scatters no neutrons")
     step, half = _internal_grid(float(widths.min()), float(quanta.max()), orders)
     atoms, members = _equivalent_atoms(group)
     amplitudes = _amplitudes(modes, crystal, members, counted)
@@ -168,7 +170,8 @@ def inelastic_spectrum(
         energies: energy transfer, meV; by default from 1 meV to a fifth above the highest mode.
     """
     if energies is None:
-        energies = np.linspace(1.0, 1.2 * float(modes.frequencies.max()) * THZ_TO_MEV, 1000)
+        highest = 1.2 * max(float(modes.frequencies.max()), SMALLEST_FREQUENCY) * THZ_TO_MEV
+        energies = np.linspace(min(1.0, highest / 10), highest, 1000)
     expansion = phonon_expansion(modes, crystal, group, temperature, energies, instrument.fwhm(energies), orders=orders)
     wave_vectors = indirect_path(energies, instrument)
     by_order = expansion.along(wave_vectors)
