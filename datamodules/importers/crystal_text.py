@@ -230,7 +230,7 @@ def _amplitudes(after: str, n_atoms: int) -> tuple[Float[ndarray, "components mo
         return precise.reshape(n_modes, n_modes).T, True
     tables = [INTERRUPTION.sub("", part) for part in parts[1:]]
     columns = [[_numbers(row) for row in AMPLITUDE_ROW.findall(table)] for table in tables]
-    if any(len(rows) != n_modes or len({len(row) for row in rows}) != 1 for rows in columns):
+    if not columns or any(len(rows) != n_modes or len({len(row) for row in rows}) != 1 for rows in columns):
         raise RejectedInput("the normal modes are incomplete")
     amplitudes = np.hstack([np.array(rows) for rows in columns])
     if amplitudes.shape != (n_modes, n_modes) or not np.isfinite(amplitudes).all():

@@ -1,5 +1,6 @@
 """Records and their bytes."""
 
+import hashlib
 import pickle
 
 import msgpack
@@ -9,6 +10,9 @@ import pytest
 from datamodules.records import Record, decode, decode_arrays, encode, encode_arrays
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
+
+BYTES_OF_FIRST_VERSION = "da9a4bb58ba94e09863917a554f73a6c6043b6c599ad40a19643d496856cd8ec"
+"""Hash of the record below as the first version of schema 1 wrote it."""
 
 
 def a_record(**changes: object) -> Record:
@@ -49,6 +53,24 @@ def test_round_trip_keeps_every_field_to_the_last_bit() -> None:
     assert np.array_equal(back.force_constants["dft"], record.force_constants["dft"])
     assert (back.quality, back.id, back.symprec) == (record.quality, record.id, record.symprec)
     assert np.array_equal(back.features["soap"], record.features["soap"])
+
+
+def test_round_trip_keeps_what_the_source_says_about_the_modes() -> None:
+    spectra = {"infrared": np.array([0.0, np.nan, 2.5]), "raman_crystal": np.ones((3, 6))}
+    record = a_record(raman_tensors=np.full((2, 3, 3, 3), 0.25), spectra=spectra, irreps=["T1u", "A'", 'A"'])
+    back = decode(encode(record))
+    assert encode(back) == encode(record)
+    assert np.array_equal(back.raman_tensors, record.raman_tensors)
+    assert set(back.spectra) == set(spectra)
+    assert all(np.array_equal(back.spectra[name], values, equal_nan=True) for name, values in spectra.items())
+    assert back.irreps == record.irreps
+
+
+def test_records_of_sources_that_say_nothing_about_modes_keep_their_bytes() -> None:
+    """Data sets that were built before those fields existed stay valid, with their content hash."""
+    assert hashlib.sha256(encode(a_record())).hexdigest() == BYTES_OF_FIRST_VERSION
+    back = decode(encode(a_record()))
+    assert (back.raman_tensors, back.spectra, back.irreps) == (None, {}, [])
 
 
 def test_unknown_labels_are_absent_not_zero() -> None:
