@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import torch
@@ -18,39 +18,50 @@ from datamodules.splits import FRACTIONS, PARTS, Split, load_split, make_split
 from datamodules.store import RecordStore
 from mlrim.configuration.types import AtLeast
 from mlrim.errors import UserError
+from mlrim.graph.response_graph import THEORIES, theory_index
 
 STATISTICS_SAMPLES = 400
 """Samples that statistics of a training set are taken from."""
+
+
+class Place(NamedTuple):
+    """Where a sample is."""
+
+    cache: int
+    row: int
 
 
 class ResponseDataset(Dataset[LabelledResponse]):
     """Samples of one part of a split.
 
     Args:
-        cache: where the samples are.
-        rows: their positions in the cache; one may appear several times.
+        caches: where the samples are.
+        places: the samples; one may appear several times.
         in_memory: keep what was read, for a process that reads it again every epoch.
     """
 
-    def __init__(self, cache: ResponseCache, rows: Sequence[int], in_memory: bool) -> None:
-        self.cache, self.rows = cache, list(rows)
-        self.read = lru_cache(maxsize=None)(cache.__getitem__) if in_memory else cache.__getitem__
+    def __init__(self, caches: Sequence[ResponseCache], places: Sequence[Place], in_memory: bool) -> None:
+        self.caches, self.places = list(caches), list(places)
+        self.read = lru_cache(maxsize=None)(self._read) if in_memory else self._read
+
+    def _read(self, place: Place) -> LabelledResponse:
+        return self.caches[place.cache][place.row]
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> LabelledResponse:
-        return self.read(self.rows[index])
+        return self.read(self.places[index])
 
     @property
     def costs(self) -> list[int]:
         """Work of every sample."""
-        return [self.cache.costs[row] for row in self.rows]
+        return [self.caches[place.cache].costs[place.row] for place in self.places]
 
     @property
     def ids(self) -> list[str]:
         """Ids of the records."""
-        return [self.cache.index["ids"][row] for row in self.rows]
+        return [self.caches[place.cache].index["ids"][place.row] for place in self.places]
 
 
 class ResponseDataModule(LightningDataModule):
@@ -58,6 +69,9 @@ class ResponseDataModule(LightningDataModule):
 
     Args:
         path: folder of the data set (`python -m datamodules.build` makes it).
+        also: folder of a second data set, such as one with Raman tensors. Its records go to the part of the split where
+            the first data set has their formula, and to the training set where it does not know the formula.
+        repeats: how often an epoch shows each training record of the second data set.
         cutoff: Å.
         selection: which records are tested on.
         train_selection: which records are trained on; those of `selection` when not given. Metals are worth having:
@@ -75,6 +89,8 @@ class ResponseDataModule(LightningDataModule):
     def __init__(
         self,
         path: str,
+        also: str | None = None,
+        repeats: Annotated[int, AtLeast(1)] = 1,
         cutoff: Annotated[float, AtLeast(0.1)] = 6.0,
         selection: RecordFilter | None = None,
         train_selection: RecordFilter | None = None,
@@ -89,6 +105,8 @@ class ResponseDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.store = RecordStore(path)
+        self.second = None if also is None else RecordStore(also)
+        self.repeats = repeats
         self.cutoff = float(cutoff)
         self.selection = selection or RecordFilter(need_born=True)
         self.train_selection = train_selection or self.selection
@@ -130,22 +148,51 @@ class ResponseDataModule(LightningDataModule):
         return parts
 
     @cached_property
-    def cache(self) -> ResponseCache:
-        """The samples of all selected records."""
-        names = sorted({name for part in self.ids.values() for name in part})
-        return ensure_response_samples(self.store, names, self.cutoff, self.sample_workers, self.quiet)
+    def second_ids(self) -> dict[str, list[str]]:
+        """Ids of the second data set in the three parts, by the formulas of the first."""
+        part_of_id = {name: part for part in PARTS for name in getattr(self.split, part)}
+        part_of_formula = {entry.formula: part_of_id[entry.id] for entry in self.store.index if entry.id in part_of_id}
+        parts: dict[str, list[str]] = {part: [] for part in PARTS}
+        for entry in () if self.second is None else self.second.index:
+            parts[part_of_formula.get(entry.formula, "train")].append(entry.id)
+        return parts
+
+    @cached_property
+    def caches(self) -> list[ResponseCache]:
+        """The samples of all selected records, a cache for each data set."""
+        wanted = [(self.store, self.ids)] + ([] if self.second is None else [(self.second, self.second_ids)])
+        return [
+            ensure_response_samples(
+                store,
+                sorted({name for part in ids.values() for name in part}),
+                self.cutoff,
+                self.sample_workers,
+                self.quiet,
+            )
+            for store, ids in wanted
+        ]
+
+    @cached_property
+    def theories(self) -> list[str]:
+        """Levels of theory that are trained on."""
+        stores = [store for store in (self.store, self.second) if store is not None]
+        return sorted({THEORIES[theory_index(store[0].theory)] for store in stores})
 
     def prepare_data(self) -> None:
         """Make the samples, once for all processes."""
-        len(self.cache)
+        len(self.caches)
 
     def dataset(self, part: str) -> ResponseDataset:
         """The samples of `train`, `validation` or `test`."""
         names = self.ids[part]
-        if part == "train" and self.max_train is not None:
+        training = part == "train"
+        if training and self.max_train is not None:
             order = np.random.default_rng(0).permutation(len(names))[: self.max_train]
             names = [names[index] for index in sorted(order)]
-        return ResponseDataset(self.cache, [self.cache.row_of[name] for name in names], in_memory=self.workers == 0)
+        places = [Place(0, self.caches[0].row_of[name]) for name in names]
+        for name in self.second_ids[part] * (self.repeats if training else 1):
+            places.append(Place(1, self.caches[1].row_of[name]))
+        return ResponseDataset(self.caches, places, in_memory=self.workers == 0)
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches."""
@@ -175,5 +222,5 @@ class ResponseDataModule(LightningDataModule):
     def training_samples(self) -> list[LabelledResponse]:
         """Some training samples, evenly spread, to take statistics from."""
         dataset = self.dataset("train")
-        step = max(1, len(dataset.rows) // STATISTICS_SAMPLES)
-        return [self.cache[row] for row in dataset.rows[::step]]
+        step = max(1, len(dataset) // STATISTICS_SAMPLES)
+        return [dataset[index] for index in range(0, len(dataset), step)]

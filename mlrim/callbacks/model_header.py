@@ -21,7 +21,9 @@ class ModelHeader(Callback):
         self.header = header(kind, {**default_arguments(kind), **given}, metadata)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the header, with the content hash of the data where the data module knows it."""
+        """Add the header, with the content hash and the levels of theory of the data where they are known."""
         datamodule = getattr(trainer, "datamodule", None)
-        data_hash = getattr(datamodule, "content_hash", None)
-        checkpoint[HEADER] = {**self.header, "metadata": {**self.header["metadata"], "data_hash": data_hash}}
+        facts = {"data_hash": getattr(datamodule, "content_hash", None)}
+        if (theories := getattr(datamodule, "theories", None)) is not None:
+            facts["theories"] = theories
+        checkpoint[HEADER] = {**self.header, "metadata": {**self.header["metadata"], **facts}}

@@ -83,14 +83,20 @@ def build_response_graph(
     graph = build_graph(crystal, baseline, charges, None, soap, coordination, cutoff, symprec, dtype, with_pairs=False)
     spheres = 4 / 3 * np.pi * (covalent_radii(crystal.numbers) ** 3).sum()
     packing = np.log([crystal.volume / crystal.n_atoms, spheres / crystal.volume])
-    _, representative = np.unique(graph.atom_site.numpy(), return_index=True)
-    prior = np.zeros((crystal.n_atoms, 3, 3, 3)) if raman_prior is None else raman_prior
-    return ResponseGraph(
+    made = ResponseGraph(
         graph,
         torch.tensor([theory]),
         torch.from_numpy(packing[None]).to(dtype),
-        torch.from_numpy(np.ascontiguousarray(prior[representative])).to(dtype),
+        torch.zeros(len(graph.element), 3, 3, 3, dtype=dtype),
     )
+    return made if raman_prior is None else with_raman_prior(made, raman_prior)
+
+
+def with_raman_prior(graph: ResponseGraph, tensors: Float[ndarray, "atoms 3 3 3"]) -> ResponseGraph:
+    """The graph of one crystal with other prior Raman tensors (Å²) of its atoms."""
+    _, representative = np.unique(graph.crystal.atom_site.numpy(), return_index=True)
+    chosen = torch.from_numpy(np.ascontiguousarray(tensors[representative]))
+    return graph._replace(raman_prior=chosen.to(graph.raman_prior.dtype))
 
 
 def batch_responses(graphs: Sequence[ResponseGraph]) -> ResponseGraph:

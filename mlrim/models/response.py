@@ -24,6 +24,8 @@ from mlrim.nn.tensors import matrix_product, rotate_matrices
 CHARGE_SCALE = 0.6
 """Rigid-ion charges are this share of the formal ones."""
 MAX_LOG_SUSCEPTIBILITY = 6.0
+LEAST_RAMAN = 0.1
+"""Å²; least size of the learned part of a Raman tensor's component."""
 
 
 class ResponseStatistics(NamedTuple):
@@ -34,7 +36,7 @@ class ResponseStatistics(NamedTuple):
     log_susceptibility: float
     """Mean of ln(ε∞ − 1)."""
     raman: float
-    """Typical component of a Raman tensor, Å²; zero where none is known."""
+    """One where some Raman tensors are known, else zero."""
 
 
 class Response(NamedTuple):
@@ -140,9 +142,14 @@ class ResponseModel(SiteEncoder):
         )
 
     def _raman(self, learned: Tensor, batch: ResponseGraph) -> Tensor:
-        graph = batch.crystal
-        of_sites = self.raman_scale * learned + self.prior_weight * batch.raman_prior
-        return rotate_rank_three(graph.atom_rotation, of_sites[graph.atom_site])
+        """The prior and a learned part that is measured by the prior's size in the same crystal."""
+        graph, atom_graph = batch.crystal, batch.crystal.atom_graph
+        square = batch.raman_prior.square().mean((1, 2, 3))[graph.atom_site]
+        mean = sum_over_graphs(square, atom_graph, len(graph.n_atoms)) / graph.n_atoms
+        size = (LEAST_RAMAN**2 + mean).sqrt()[atom_graph]
+        prior, own = (part[graph.atom_site] for part in (batch.raman_prior, learned))
+        of_atoms = self.raman_scale * size[:, None, None, None] * own + self.prior_weight * prior
+        return rotate_rank_three(graph.atom_rotation, of_atoms)
 
     def _bonds(self, graph: CrystalGraph) -> BondGeometry:
         distance, direction = polar(graph.vector)

@@ -21,7 +21,7 @@ class RamanLosses(NamedTuple):
     """One number for every crystal where it is known."""
 
     tensors: Float[Tensor, "_"]
-    """Σ|Δa| / Σ|a| over the Cartesian components of all mode tensors."""
+    """‖Δa‖ / ‖a‖ over all mode tensors, each weighted with the root of the intensity that a unit tensor would have."""
     spectra: Float[Tensor, "_"]
     """One minus the cosine of the powder spectra's angle."""
 
@@ -45,14 +45,22 @@ def raman_losses(tensors: Float[Tensor, "atoms 3 3 3"], n_atoms: Int[Tensor, "gr
         found = mode_tensors(predicted, displacements)
         if known:
             wanted = mode_tensors(exact, displacements)
-            relative.append((found - wanted).abs().sum() / wanted.abs().sum().clamp(min=1e-6))
+            relative.append(relative_error(frequencies, found, wanted))
             reference = powder_strengths(frequencies, wanted)
         else:
             reference = powder
         if reference.isfinite().all() and reference.max() > 0:
             angles.append(1 - similarity(frequencies, powder_strengths(frequencies, found), reference))
-    empty = [tensors.sum() * 0] if not relative and not angles else []
-    return RamanLosses(_stack(relative or empty), _stack(angles or empty))
+    return RamanLosses(*(torch.stack(part) if part else tensors.new_zeros(0) for part in (relative, angles)))
+
+
+def relative_error(
+    frequencies: Float[Tensor, "modes"], found: Float[Tensor, "modes 3 3"], wanted: Float[Tensor, "modes 3 3"]
+) -> Float[Tensor, ""]:
+    """‖found − wanted‖ / ‖wanted‖ with the weights of a spectrum."""
+    weights = line_factors(frequencies)
+    error, norm = ((weights @ part.square().sum((1, 2))) for part in (found - wanted, wanted))
+    return ((error + 1e-12) / (norm + 1e-12)).sqrt()
 
 
 def mode_tensors(
@@ -70,9 +78,13 @@ def powder_strengths(
     off = tensors[:, 0, 1].square() + tensors[:, 0, 2].square() + tensors[:, 1, 2].square()
     isotropic = ((xx + yy + zz) / 3).square()
     anisotropic = ((xx - yy).square() + (yy - zz).square() + (zz - xx).square()) / 2 + 3 * off
+    return line_factors(frequencies) * (45 * isotropic + 7 * anisotropic)
+
+
+def line_factors(frequencies: Float[Tensor, "modes"]) -> Float[Tensor, "modes"]:
+    """(ν_L − ν)⁴ (n + 1)/ν in units of ν_L⁴ and 1/cm⁻¹."""
     occupied = 1 / (1 - torch.exp(-KELVIN_PER_CM1 * frequencies / TEMPERATURE))
-    factor = (1 - frequencies / LASER) ** 4 * occupied / frequencies
-    return factor * (45 * isotropic + 7 * anisotropic)
+    return (1 - frequencies / LASER) ** 4 * occupied / frequencies
 
 
 def similarity(
@@ -84,7 +96,3 @@ def similarity(
     product = first @ overlap @ second
     norms = (first @ overlap @ first) * (second @ overlap @ second)
     return product / norms.clamp(min=1e-30).sqrt()
-
-
-def _stack(values: list[Tensor]) -> Tensor:
-    return torch.stack(values)

@@ -182,23 +182,18 @@ def log_dielectric_errors(predicted: Response, labels: Any) -> Float[Tensor, "kn
 
 
 def response_statistics(samples: list[Any]) -> ResponseStatistics:
-    """Mean and deviation of the descriptors, mean of ln(ε∞ − 1), and the typical size of Raman tensors."""
+    """Mean and deviation of the descriptors, mean of ln(ε∞ − 1), and whether there are Raman labels."""
     soap = np.concatenate([sample.graph.crystal.soap.numpy() for sample in samples]).astype(float)
     logs = [
         float(sample.labels.log_susceptibility.diagonal(dim1=1, dim2=2).mean())
         for sample in samples
         if bool(sample.labels.dielectric_known)
     ]
-    sizes = [
-        float(sample.labels.raman_tensors.square().mean().sqrt())
-        for sample in samples
-        if bool(sample.labels.raman_known)
-    ]
     return ResponseStatistics(
         soap_mean=soap.mean(0).tolist(),
         soap_deviation=np.maximum(soap.std(0), 1e-4).tolist(),
         log_susceptibility=float(np.mean(logs)) if logs else 1.0,
-        raman=float(np.median(sizes)) if sizes else 0.0,
+        raman=float(any(len(frequencies) for sample in samples for frequencies in sample.labels.frequencies)),
     )
 
 

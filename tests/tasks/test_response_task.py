@@ -20,7 +20,11 @@ def labelled(crystal: Crystal, seed: int, known: bool = True) -> LabelledRespons
     raman = raman + raman.swapaxes(1, 2)
     n_modes = 3 * n_atoms - 3 if known else 0
     charges = np.linspace(-1, 1, 120)[crystal.numbers]
-    graph = build_response_graph(crystal, some_baseline(crystal), charges, 0, symprec=None, dtype=torch.float64)
+    prior = generator.normal(size=(n_atoms, 3, 3, 3))
+    prior = prior + prior.swapaxes(1, 2)
+    graph = build_response_graph(
+        crystal, some_baseline(crystal), charges, 0, prior - prior.mean(0), symprec=None, dtype=torch.float64
+    )
     labels = ResponseLabels(
         torch.from_numpy(born - born.mean(0)),
         torch.tensor([known]),
