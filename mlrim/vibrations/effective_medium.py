@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Complex, Float
+from jaxtyping import Bool, Complex, Float
 from numpy import ndarray
 
 from mlrim.errors import UserError
@@ -24,7 +24,10 @@ from mlrim.vibrations.optical_constants import absorption_coefficient, reflectiv
 SHAPES = ("sphere", "plate", "needle")
 CONVERGED = 1e-10
 """The Bruggeman equation is solved to this relative accuracy."""
-MOST_STEPS = 500
+ROUNDING, TINY = 1e-12, 1e-300
+MOST_STEPS = 300
+STARTS = (1j, 0.1j, 10j, 1 + 1j, -1 + 1j)
+"""Where the solution of the Bruggeman equation is looked for from, in units of the mean |ε|."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,58 +203,67 @@ def bruggeman(
 ) -> Complex[ndarray, "grid"]:
     """Effective ε in which grains of both materials, of the same shape, have no polarisability on the average.
 
-    The self-consistent map takes the upper half plane into itself, so that exactly one solution absorbs: whatever
-    Newton's method finds there is the physical one; where it leaves the half plane, the map itself is iterated.
+    It is the end of the flow dε/dt = ε Σ f_i ⟨polarisability of grain i in ε⟩: grains of both kinds are added until
+    nothing is left of the medium to begin with. The flow of passive materials never leaves the upper half plane, so
+    that exactly one solution absorbs: whatever a root finder meets there is the physical one. Steps are implicit; they
+    grow into Newton's where they succeed, and shrink to those of the flow where they would leave the half plane.
+
+    Raises:
+        UserError: no solution was found, as may happen for lines that are almost without width.
     """
-    solution = maxwell_garnett(particle, matrix, fraction, depolarizing)
-    solution = np.where(solution.imag > 0, solution, solution.real + 1e-3j * np.abs(solution))
-    open_points = np.arange(len(solution))
-    for _ in range(MOST_STEPS):
-        step = _self_consistent(particle[open_points], matrix[open_points], fraction, depolarizing)
-        current = solution[open_points]
-        change = step(current) - current
-        proposed = _newton(step, current, change)
-        solution[open_points] = proposed
-        open_points = open_points[np.abs(proposed - current) > CONVERGED * np.abs(proposed)]
+    magnitude = np.sqrt(np.abs(matrix) * np.abs(np.trace(particle, axis1=1, axis2=2)) / 3)
+    solution, open_points = np.zeros_like(matrix), np.arange(len(matrix))
+    for start in STARTS:
+        flow = _flow(particle[open_points], matrix[open_points], fraction, depolarizing)
+        found, solved = _end_of_flow(flow, start * magnitude[open_points])
+        solution[open_points], open_points = found, open_points[~solved]
         if not len(open_points):
-            return solution
-    raise ArithmeticError(f"the Bruggeman equation was not solved at {len(open_points)} wavenumbers")
+            return solution.real + 1j * np.maximum(solution.imag, 0)
+    raise UserError(
+        f"Bruggeman's equation was not solved at {len(open_points)} wavenumbers; use wider lines, or maxwell-garnett"
+    )
 
 
-def _self_consistent(
+def _end_of_flow(
+    flow: Callable[[Complex[ndarray, "points"]], Complex[ndarray, "points"]], start: Complex[ndarray, "points"]
+) -> tuple[Complex[ndarray, "points"], Bool[ndarray, "points"]]:
+    """Where a flow in the upper half plane comes to rest, and at which points it has been found."""
+    current, step = start, np.ones(len(start))
+    rate = flow(current)
+    for _ in range(MOST_STEPS):
+        small = 1e-6 * np.abs(current)
+        slope = (flow(current + small) - rate) / small
+        solved = np.abs(rate) <= CONVERGED * np.abs(slope * current)
+        if solved.all():
+            break
+        trial = current + rate / (1 / step - slope)
+        trial_rate = flow(trial)
+        ratio = np.abs(trial_rate) / np.maximum(np.abs(rate), TINY)
+        accepted = ~solved & (trial.imag > -ROUNDING * np.abs(trial)) & (ratio < 2)
+        current, rate = np.where(accepted, trial, current), np.where(accepted, trial_rate, rate)
+        step = np.where(accepted, step * 4 / np.maximum(ratio, 1e-3), step / 4)
+    return current, solved
+
+
+def _flow(
     particle: Complex[ndarray, "grid 3 3"],
     matrix: Complex[ndarray, "grid"],
     fraction: float,
     depolarizing: Float[ndarray, "3 3"],
 ) -> Callable[[Complex[ndarray, "grid"]], Complex[ndarray, "grid"]]:
-    """The map ε → ⟨ε_i A_i⟩/⟨A_i⟩, A_i = (ε + L(ε_i − ε))⁻¹, averaged over orientations and both materials."""
+    """The mean polarisability of both kinds of grains in a medium, averaged over orientations, times its ε."""
     factors = np.linalg.eigvalsh(depolarizing)
     outside = np.eye(3) - depolarizing
     inside = depolarizing @ particle
 
-    def step(effective: Complex[ndarray, "grid"]) -> Complex[ndarray, "grid"]:
+    def flow(effective: Complex[ndarray, "grid"]) -> Complex[ndarray, "grid"]:
         fields = np.linalg.inv(effective[:, None, None] * outside + inside)
-        field = fraction * np.trace(fields, axis1=1, axis2=2)
-        polarization = fraction * np.einsum("gab,gba->g", particle, fields)
-        in_matrix = (1 - fraction) * np.sum(1 / (effective[:, None] + factors * (matrix - effective)[:, None]), axis=1)
-        return (polarization + matrix * in_matrix) / (field + in_matrix)
+        of_particles = np.einsum("gab,gba->g", particle, fields) - effective * np.trace(fields, axis1=1, axis2=2)
+        contrast = (matrix - effective)[:, None]
+        of_matrix = np.sum(contrast / (effective[:, None] + factors * contrast), axis=1)
+        return effective * (fraction * of_particles + (1 - fraction) * of_matrix) / 3
 
-    return step
-
-
-def _newton(
-    step: Callable[[Complex[ndarray, "grid"]], Complex[ndarray, "grid"]],
-    current: Complex[ndarray, "grid"],
-    change: Complex[ndarray, "grid"],
-) -> Complex[ndarray, "grid"]:
-    """Newton's next value where it stays in the upper half plane and is an improvement, else the map's."""
-    small = 1e-6 * np.abs(current)
-    slope = (step(current + small) - current - small - change) / small
-    proposed = current - change / slope
-    inside = proposed.imag > 0
-    proposed = np.where(inside, proposed, current + change)
-    better = np.abs(step(proposed) - proposed) < np.abs(change)
-    return np.where(inside & better, proposed, current + change)
+    return flow
 
 
 METHODS: dict[
