@@ -35,8 +35,12 @@ from mlrim.vibrations.raman import (
 )
 from mlrim.vibrations.scattering_geometry import ScatteringGeometry, parse_porto
 
-LEBEDEV_ORDER = 23
-"""Degree of the quadrature over directions of q (194 directions, half of which are independent)."""
+FINE_ORDER, COARSE_ORDER = 23, 13
+"""Degree of the quadrature over directions of q for small and large cells: 97 and 37 independent directions."""
+LARGE_CELL = 20
+"""Atoms in a cell from which on the lines are so dense that fewer directions do."""
+MERGED = 0.05
+"""Lines of a powder closer than this share of their width are one line at their centre of gravity."""
 TURNS = 8
 """Equidistant rotations about q that average a function of fourth degree exactly."""
 POWDER_GEOMETRIES = {
@@ -158,14 +162,15 @@ def single_crystal_sticks(crystal: RamanCrystal, geometry: ScatteringGeometry) -
 
 
 def powder_sticks(
-    crystal: RamanCrystal, geometry: PowderGeometry = "backscattering", order: int = LEBEDEV_ORDER
+    crystal: RamanCrystal, geometry: PowderGeometry = "backscattering", order: int | None = None
 ) -> RamanSticks:
     """Lines of a powder for parallel (first row) and crossed (second row) polarisations.
 
     Their sum is what an unpolarised detector sees. In forward scattering q is zero and nothing is longitudinal.
 
     Args:
-        order: degree of the Lebedev quadrature, for crystals where the direction of q matters.
+        order: degree of the Lebedev quadrature, for crystals where the direction of q matters; by default 23, and 13
+            for cells of 20 atoms or more.
 
     Raises:
         UserError: unknown geometry or order.
@@ -178,11 +183,30 @@ def powder_sticks(
         invariants = raman_invariants(mode_raman_tensors(crystal.transverse, crystal.raman_tensors))
         strengths = np.stack([invariants.parallel, invariants.crossed])
         return RamanSticks(crystal.transverse.frequencies, strengths, crystal.mode_widths(crystal.transverse))
+    if order is None:
+        order = FINE_ORDER if crystal.dynamics.crystal.n_atoms < LARGE_CELL else COARSE_ORDER
     parts = [
         _oriented_sticks(crystal, direction, weight, transfer, (parallel, crossed))
         for direction, weight in _directions(order, crystal.gamma.action.rotations)
     ]
-    return RamanSticks(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True)))
+    return merged_sticks(RamanSticks(*(np.concatenate(columns, axis=-1) for columns in zip(*parts, strict=True))))
+
+
+def merged_sticks(sticks: RamanSticks, share: float = MERGED) -> RamanSticks:
+    """Fewer lines with the same sums of strengths: those within a cell of `share` of the smallest width are one.
+
+    Frequency and width of a merged line are means weighted by strength.
+    """
+    cells = np.floor(sticks.frequencies / (share * float(sticks.widths.min(initial=np.inf))))
+    _, index, counts = np.unique(cells, return_inverse=True, return_counts=True)
+    index = index.reshape(-1)
+    strengths = np.stack([np.bincount(index, row) for row in sticks.strengths])
+    total = sticks.strengths.sum(axis=0)
+    silent = strengths.sum(axis=0)[index] <= 0
+    weights = np.where(silent, 1 / counts[index], total / np.where(silent, 1.0, strengths.sum(axis=0)[index]))
+    means = (np.bincount(index, weights * values) for values in (sticks.frequencies, sticks.widths))
+    frequencies, widths = means
+    return RamanSticks(frequencies, strengths, widths)
 
 
 def raman_spectrum(
