@@ -12,6 +12,7 @@ from itertools import product
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from scipy.spatial import KDTree
 
 from mlrim.errors import UserError
 from mlrim.vibrations.irreps import Irrep, PointGroupAction, irreps_of
@@ -140,11 +141,10 @@ def _permutation(
     same: Bool[ndarray, "atoms atoms"],
     tolerance: float,
 ) -> Int[ndarray, "atoms"] | None:
-    """The atom that every moved atom meets; None unless all meet one."""
-    distances = np.linalg.norm(moved[:, None] - positions[None, :], axis=2)
-    distances = np.where(same, distances, np.inf)
-    permutation = distances.argmin(axis=1)
-    if distances.min(axis=1).max() > tolerance or len(np.unique(permutation)) < len(permutation):
+    """The atom that every moved atom meets; None unless all meet one of their kind."""
+    distances, permutation = KDTree(positions).query(moved)
+    atoms = np.arange(len(positions))
+    if distances.max() > tolerance or not same[atoms, permutation].all() or len(np.unique(permutation)) < len(atoms):
         return None
     return permutation
 
