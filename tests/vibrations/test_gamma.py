@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlrim.lattice.dynamics import LatticeDynamics
-from mlrim.vibrations.gamma import gamma_modes, translation_overlaps
+from mlrim.vibrations.gamma import directional_modes, gamma_modes, translation_overlaps
 from tests.vibrations.prototypes import prototype, symmetric_dynamics
 
 STRUCTURES = ["rutile", "wurtzite", "tetragonal BaTiO3", "corundum", "fluorite", "quartz", "GdFeO3"]
@@ -87,3 +87,30 @@ def test_the_splitting_of_a_diatomic_cubic_crystal_is_that_of_the_closed_formula
 def test_a_crystal_without_ions_has_no_longitudinal_modes():
     dynamics = symmetric_dynamics(prototype("fluorite"))
     assert gamma_modes(LatticeDynamics(dynamics.crystal, dynamics.short_range)).directional == {}
+
+
+def test_along_an_oblique_direction_modes_mix_irreps_and_say_how_much():
+    """Between a and c, A2u and Eu of rutile share their longitudinal modes; the transverse Eu normal to both do not."""
+    dynamics = symmetric_dynamics(prototype("rutile"))
+    modes = gamma_modes(dynamics).modes
+    oblique = directional_modes(dynamics, np.array([1.0, 0, 1]) / np.sqrt(2), modes)
+    assert len(oblique) == 7
+    untouched = [mode for mode in oblique if mode.share > 1 - 1e-9]
+    assert [(mode.symbol, mode.polarization) for mode in untouched] == [("Eu", "TO")] * 3
+    mixed = [mode for mode in oblique if mode.share <= 1 - 1e-9]
+    assert all(mode.share >= 0.5 for mode in mixed)
+    assert sum(mode.symbol == "A2u" for mode in mixed) == 1
+    transverse = [modes[mode.partner] for mode in untouched]
+    assert [mode.frequency_thz for mode in untouched] == pytest.approx([mode.frequency_thz for mode in transverse])
+
+
+@pytest.mark.parametrize("name", ["baddeleyite", "quartz", "wurtzite", "LiNbO3", "corundum", "GdFeO3", "chalcopyrite"])
+def test_every_polar_mode_is_mapped_to_a_polar_irrep(name):
+    """Polar and non-polar groups: as many modes along each axis as polar ones at Γ, of the same irreps in total."""
+    gamma = gamma_modes(symmetric_dynamics(prototype(name)))
+    polar = [mode for mode in gamma.modes if not mode.acoustic and mode.irrep.infrared]
+    for modes in gamma.directional.values():
+        expected = sorted(mode.irrep.symbol for mode in polar for _ in range(mode.degeneracy))
+        assert sorted(mode.symbol for mode in modes) == expected
+        assert all(gamma.modes[mode.partner].irrep.infrared for mode in modes)
+        assert any(mode.polarization == "LO" for mode in modes)
