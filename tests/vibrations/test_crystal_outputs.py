@@ -14,9 +14,12 @@ from benchmarks.crystal_spectra import (
     compare_infrared,
     summary,
 )
+from datamodules.importers import ImportOptions
 from datamodules.importers.crystal_modes import eigenvectors
-from datamodules.importers.crystal_output import OUTPUT, find_crystal_outputs, read_files
+from datamodules.importers.crystal_output import OUTPUT, find_crystal_outputs, read_crystal_output, read_files
 from datamodules.importers.crystal_text import parse_crystal_output, parse_dipole_derivatives
+from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
 from mlrim.vibrations.irreps import point_group_action
 from mlrim.vibrations.normal_modes import NormalModes
 
@@ -81,6 +84,36 @@ def test_born_charges_are_printed_with_the_field_first(archive: Path) -> None:
     assert right is not None
     assert wrong is not None
     assert right.error < INFRARED_LIMIT / 5 < 0.1 < wrong.error
+
+
+@pytest.mark.parametrize("part", ["CaN6_70", "CaC2_139"])
+def test_raman_tensors_turn_the_polarizability_with_the_anions(archive: Path, part: str) -> None:
+    """Unit, sign and volume of ∂α/∂u: where rods of anions make α = V(ε∞ − 1)/4π anisotropic, turning them turns it."""
+    (source,) = [one for one in find_crystal_outputs(archive) if f"-{part}_icsd" in one.name]
+    record = read_crystal_output(source, ImportOptions())
+    assert record.raman_tensors is not None
+    assert record.dielectric is not None
+    polarizability = record.crystal.volume * (record.dielectric - np.eye(3)) / (4 * np.pi)
+    from_crystal, from_atoms = [], []
+    for axis in np.eye(3):
+        turn = np.cross(axis, np.eye(3)).T
+        from_crystal.append(turn @ polarizability - polarizability @ turn)
+        arms = np.cross(axis, anion_arms(record.crystal))
+        from_atoms.append(np.einsum("nijk,nk->ij", record.raman_tensors, arms))
+    expected, found = np.array(from_crystal).ravel(), np.array(from_atoms).ravel()
+    assert expected @ found / np.linalg.norm(expected) / np.linalg.norm(found) > 0.95
+    assert expected @ found / (expected @ expected) == pytest.approx(1.0, abs=0.2)
+
+
+def anion_arms(crystal: Crystal) -> np.ndarray:
+    """For every atom the vector (Å) from the centre of the N₃ or C₂ that it belongs to; zero for cations."""
+    bonded = neighbour_pairs(crystal, 1.5)
+    neighbours = np.bincount(bonded.i, minlength=crystal.n_atoms)
+    arms = np.zeros((crystal.n_atoms, 3))
+    for atom, other, vector in zip(bonded.i, bonded.j, pair_vectors(crystal, bonded), strict=True):
+        if neighbours[atom] == 1:
+            arms[atom] = -vector if neighbours[other] == 2 else -vector / 2
+    return arms
 
 
 def test_other_representations_would_be_noticed(archive: Path) -> None:
