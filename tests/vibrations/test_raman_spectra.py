@@ -11,6 +11,7 @@ from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.rim.bond_polarizability import bond_polarizability_tensors
 from mlrim.vibrations.gamma import gamma_modes
+from mlrim.vibrations.normal_modes import modes_along
 from mlrim.vibrations.raman import differential_cross_sections, mode_raman_tensors, raman_lines
 from mlrim.vibrations.raman_spectra import (
     RamanConditions,
@@ -24,7 +25,7 @@ from mlrim.vibrations.raman_spectra import (
     raman_spectrum,
     single_crystal_sticks,
 )
-from mlrim.vibrations.scattering_geometry import parse_porto
+from mlrim.vibrations.scattering_geometry import ScatteringGeometry, parse_porto
 from tests.vibrations.prototypes import prototype, symmetric_dynamics
 
 
@@ -115,6 +116,34 @@ def test_crystals_with_inversion_and_without_charges_have_one_set_of_modes(zincb
     assert zincblende.splits
     assert "electro-optic" in zincblende.note
     assert rutile.note == neutral.note == ""
+
+
+def test_a_powder_is_many_crystals_at_all_orientations():
+    """Single crystals in back-scattering, turned through a grid of Euler angles, against the powder's quadrature."""
+    crystal = raman_crystal("quartz", widths=20.0)
+    grid = np.arange(0.0, crystal.transverse.frequencies.max() + 200, 5.0)
+    cosines, weights = np.polynomial.legendre.leggauss(10)
+    around, turns = 2 * np.pi * np.arange(20) / 20, 2 * np.pi * np.arange(6) / 6
+    found = []
+    for polarization in (0, 1):
+        sticks = []
+        for cosine, weight in zip(cosines, weights, strict=True):
+            for first in around:
+                for last in turns:
+                    x, y, z = Rotation.from_euler("ZYZ", [first, np.arccos(cosine), last]).as_matrix().T
+                    geometry = ScatteringGeometry("", z, -z, x, (x, y)[polarization])
+                    one = single_crystal_sticks(crystal, geometry)
+                    sticks.append(one._replace(strengths=one.strengths * weight / 2 / 120))
+        everything = RamanSticks(*(np.concatenate(parts, axis=-1) for parts in zip(*sticks, strict=True)))
+        found.append(raman_spectrum(merged_sticks(everything), grid)[0])
+    expected = raman_spectrum(powder_sticks(crystal), grid)
+    assert np.stack(found) == pytest.approx(expected, abs=0.01 * expected.max())
+
+
+def test_modes_along_a_direction_are_those_of_the_dynamical_matrix(zincblende):
+    direction = np.array([0.48, 0.6, 0.64])
+    expected = modes_along(zincblende.dynamics, direction).frequencies
+    assert zincblende.modes(direction).frequencies == pytest.approx(expected, abs=1e-6)
 
 
 def test_modes_of_uniaxial_crystals_move_with_the_direction():
