@@ -104,13 +104,12 @@ def symmetry_agreement(output: CrystalOutput, text: str, symprec: float = 1e-5) 
     return SymmetryAgreement(len(same), *(int(count) for count in same.sum(axis=0)))
 
 
-def raman_active_modes(output: CrystalOutput, action: PointGroupAction) -> Bool[ndarray, "modes"]:
-    """Modes whose representation, found from their own characters, occurs in the symmetric square of the vector's."""
-    vectors = eigenvectors(output, action)
+def raman_active_modes(vectors: Float[ndarray, "components modes"], action: PointGroupAction) -> Bool[ndarray, "modes"]:
+    """Modes that lie in a representation which occurs in the symmetric square of the vector's."""
     active = np.zeros(vectors.shape[1], dtype=bool)
     for irrep in action.irreps:
-        basis = action.isotypic_basis(irrep)
-        active |= (np.sum((basis.T @ vectors) ** 2, axis=0) > 0.5) & irrep.raman
+        if irrep.raman:
+            active |= np.sum((action.isotypic_basis(irrep).T @ vectors) ** 2, axis=0) > 0.5
     return active
 
 

@@ -119,7 +119,8 @@ def compare(name: str, files: dict[str, str], symmetry: bool = True) -> Comparis
     vectors = eigenvectors(output, action)
     modes = NormalModes(output.frequencies, vectors, output.crystal.masses, output.crystal.volume)
     infrared, no_infrared = compare_infrared(output, modes)
-    powder, crystal, no_raman = compare_raman(output, modes, files.get("TENS_RAMAN"))
+    active = raman_active_modes(vectors, action) & _optical_modes(modes)
+    powder, crystal, no_raman = compare_raman(output, modes, active, files.get("TENS_RAMAN"))
     agreement = symmetry_agreement(output, files[OUTPUT], SYMPREC) if symmetry else None
     reasons = tuple(reason for reason in (no_infrared, no_raman) if reason)
     return Comparison(name, output.crystal.n_atoms, infrared, powder, crystal, agreement, reasons)
@@ -142,9 +143,14 @@ def compare_infrared(output: CrystalOutput, modes: NormalModes) -> tuple[Infrare
 
 
 def compare_raman(
-    output: CrystalOutput, modes: NormalModes, tensor_file: str | None
+    output: CrystalOutput, modes: NormalModes, active: Bool[ndarray, "modes"], tensor_file: str | None
 ) -> tuple[float | None, float | None, str]:
-    """Errors of powder and single-crystal intensities, or why there are none to compare."""
+    """Errors of powder and single-crystal intensities, or why there are none to compare.
+
+    Args:
+        active: modes that are Raman-active by symmetry.
+        tensor_file: text of TENS_RAMAN.
+    """
     if output.raman_powder is None or output.raman_crystal is None:
         return None, None, "Raman: no intensities (no mode is Raman-active)"
     if tensor_file is None:
@@ -153,8 +159,6 @@ def compare_raman(
         tensors = polarizability_derivatives(tensor_file, output.crystal.n_atoms)
     except RejectedInput as error:
         return None, None, f"Raman: {error}"
-    action = point_group_action(output.crystal, SYMPREC)
-    active = raman_active_modes(output, action) & _optical_modes(modes)
     amplitudes = mode_raman_tensors(modes, tensors) * active[:, None, None]
     powder, crystal = powder_intensities(output, amplitudes), crystal_intensities(output, amplitudes)
     printed = printed_spectra(output)

@@ -7,7 +7,7 @@ known better than hard ones; where two are not orthogonal, the worse known one i
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from datamodules.importers.crystal_text import CrystalOutput
@@ -25,7 +25,7 @@ def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarr
     printed, are then made orthogonal to the translations and to each other.
     """
     masses = output.crystal.masses
-    printed = output.amplitudes * np.sqrt(np.repeat(masses, 3))[:, None]
+    printed = mass_weighted(output)
     adapted = np.empty_like(printed)
     for level in output.levels:
         given = _nearest_orthonormal(printed[:, level.members])
@@ -40,7 +40,13 @@ def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarr
     return adapted
 
 
-def acoustic_modes(vectors: Float[ndarray, "components modes"], masses: Float[ndarray, "atoms"]) -> ndarray:
+def mass_weighted(output: CrystalOutput) -> Float[ndarray, "components modes"]:
+    """The printed displacements times √m, normalised: eigenvectors before anything is done to their rounding."""
+    weighted = output.amplitudes * np.sqrt(np.repeat(output.crystal.masses, 3))[:, None]
+    return weighted / np.linalg.norm(weighted, axis=0)
+
+
+def acoustic_modes(vectors: Float[ndarray, "components modes"], masses: Float[ndarray, "atoms"]) -> Int[ndarray, "3"]:
     """Indices of the three modes most like uniform translations."""
     translations = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))
     overlaps = np.sum((translations.T @ vectors) ** 2, axis=0)

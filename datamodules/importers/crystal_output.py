@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from datamodules.importers.crystal_modes import acoustic_modes, eigenvectors, force_constants
+from datamodules.importers.crystal_modes import acoustic_modes, eigenvectors, force_constants, mass_weighted
 from datamodules.importers.crystal_text import (
     CrystalOutput,
     parse_crystal_output,
@@ -133,7 +133,7 @@ def printed_spectra(output: CrystalOutput) -> dict[str, ndarray]:
         for column, name in enumerate(("raman_total", "raman_parallel", "raman_perpendicular")):
             spectra[name] = _per_mode(output, output.raman_powder[:, column])
         spectra["raman_crystal"] = _per_mode(output, output.raman_crystal)
-    acoustic = acoustic_modes(output.amplitudes / np.linalg.norm(output.amplitudes, axis=0), output.crystal.masses)
+    acoustic = acoustic_modes(mass_weighted(output), output.crystal.masses)
     for values in spectra.values():
         values[acoustic] = 0.0
     return spectra

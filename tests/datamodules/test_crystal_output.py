@@ -11,9 +11,10 @@ import pytest
 
 from datamodules.build import BuildOptions, build
 from datamodules.importers import ImportOptions, RejectedInput
-from datamodules.importers.crystal_modes import eigenvectors
+from datamodules.importers.crystal_modes import eigenvectors, mass_weighted
 from datamodules.importers.crystal_output import find_crystal_outputs, read_crystal_output
 from datamodules.importers.crystal_text import parse_crystal_output
+from datamodules.quality import commensurate_frequencies
 from datamodules.records import Record, decode, encode
 from datamodules.store import RecordStore
 from mlrim.errors import UserError
@@ -117,8 +118,7 @@ def test_four_decimals_are_nearly_enough_for_the_eigenvectors(alumina: Calculati
     """Symmetry, translations and orthogonality take away most of what rounding did."""
     output = parse_crystal_output(output_text(alumina))
     found = eigenvectors(output, point_group_action(alumina.crystal))
-    printed = output.amplitudes * np.sqrt(np.repeat(alumina.crystal.masses, 3))[:, None]
-    printed /= np.linalg.norm(printed, axis=0)
+    printed = mass_weighted(output)
     assert np.abs(found.T @ found - np.eye(len(found))).max() < 1e-12
     optical = np.concatenate([np.full(mode.degeneracy, not mode.acoustic) for mode in alumina.modes])
     worst, before = (np.linalg.norm(vectors - alumina.eigenvectors, axis=0)[optical] for vectors in (found, printed))
@@ -247,3 +247,21 @@ def test_damaged_archive_is_an_error_of_the_user(tmp_path: Path, alumina: Calcul
     archive.write_bytes(archive.read_bytes()[:-500])
     with pytest.raises(UserError, match="no readable"):
         find_crystal_outputs(archive)
+
+
+@pytest.mark.parametrize("part", ["ZnO_186", "TiO2_136", "SiO2_152", "ZrO2_14", "As2S3_2", "MgC2_136", "Li4GeS4_62"])
+def test_real_outputs_become_records(shared_data: Path, part: str) -> None:
+    """Wurtzite, rutile, quartz, low symmetry, imaginary modes, and a table that another process interrupted."""
+    folder = shared_data / "data" / "raman_pbe0"
+    if not folder.is_dir():
+        pytest.skip(f"no CRYSTAL outputs at {folder}")
+    (source,) = [one for one in find_crystal_outputs(folder) if f"-{part}_icsd" in one.name]
+    record = decode(encode(read_crystal_output(source, ImportOptions())))
+    assert record.space_group == int(part.split("_")[1])
+    assert record.gamma_frequencies is not None
+    frequencies = commensurate_frequencies(record.compact(), record.supercell)[0]
+    assert np.abs(frequencies - np.sort(record.gamma_frequencies)).max() * THZ_TO_CM1 < 2e-3
+    assert record.born_charges is not None
+    assert np.abs(record.born_charges.sum(axis=0)).max() < 1e-12
+    assert len(record.irreps) == len(record.spectra["infrared"]) == 3 * record.crystal.n_atoms
+    assert record.theory == ("PBE0 TZVP CRYSTAL23" if part == "MgC2_136" else "PBE0 TZVP CRYSTAL17")
