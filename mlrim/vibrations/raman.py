@@ -114,7 +114,7 @@ def raman_lines(
     level = degenerate_levels(modes.frequencies, tolerance)
     counts = np.bincount(level)
     invariants = raman_invariants(mode_raman_tensors(modes, raman_tensors))
-    summed = RamanInvariants(*(np.bincount(level, values) for values in invariants))
+    summed = RamanInvariants(*(np.bincount(level, values).astype(float) for values in invariants))
     return RamanLines(np.bincount(level, modes.frequencies) / np.maximum(counts, 1), counts, summed)
 
 

@@ -228,6 +228,8 @@ def raman_spectrum(
     conditions = RamanConditions() if conditions is None else conditions
     real = sticks.frequencies > 0
     sticks = RamanSticks(sticks.frequencies[real], sticks.strengths[:, real], sticks.widths[real])
+    if not real.any():
+        return np.zeros((len(sticks.strengths), len(grid)))
     if shape == OVERDAMPED:
         return _oscillator_spectrum(sticks, grid, conditions, instrument)
     both = [_side(sticks, conditions, "stokes")] + ([_side(sticks, conditions, "anti-stokes")] if grid[0] < 0 else [])

@@ -7,6 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from mlrim.errors import UserError
+from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.rim.bond_polarizability import bond_polarizability_tensors
@@ -254,6 +255,16 @@ def test_units_of_crystals_and_of_comparison():
     assert crystal_efficiency(np.array([2e-30]), 40.0) == pytest.approx([5e-8])
     assert arbitrary_units(np.array([[1.0, 4.0], [2.0, 0.0]])).tolist() == [[0.25, 1.0], [0.5, 0.0]]
     assert arbitrary_units(np.zeros((1, 2))).tolist() == [[0.0, 0.0]]
+
+
+def test_an_element_with_one_atom_per_cell_has_no_spectrum():
+    crystal = Crystal(2.0 * (np.ones((3, 3)) - np.eye(3)), np.zeros((1, 3)), np.array([13]))
+    dynamics = symmetric_dynamics(crystal)
+    aluminium = RamanCrystal(dynamics, gamma_modes(dynamics), bond_polarizability_tensors(crystal))
+    assert len(raman_lines(aluminium.transverse, aluminium.raman_tensors).frequencies) == 0
+    sticks = powder_sticks(aluminium)
+    assert raman_spectrum(sticks, np.arange(0.0, 10.0)).tolist() == np.zeros((2, 10)).tolist()
+    assert merged_sticks(sticks).strengths.shape == (2, 0)
 
 
 def test_mistakes_are_told(zincblende):
