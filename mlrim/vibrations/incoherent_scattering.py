@@ -1,13 +1,14 @@
 """Powder S(Q, E) of neutrons in the incoherent approximation, with overtones and combinations.
 
-With the isotropic average of every atom's motion, the scattering is a Poisson series in the number of phonons
-(A. Sjölander, Ark. Fys. 14, 315 (1958)):
+For Q along a direction, the scattering of an atom is a Poisson series in the number of phonons (A. Sjölander, Ark.
+Fys. 14, 315 (1958)):
 
     S(Q, E) = Σ_k σ_k/4π exp(−Q²u_k) Σ_n (Q²u_k)^n/n! φ_k,n(E)
 
-u_k is the mean-square displacement along one direction, φ_k,1 the normalised one-phonon spectrum
-ħ/(2 m_k ω) g_k(ω) (n + 1) at E = ħω and … n at E = −ħω, and φ_k,n its n-fold convolution with itself. Detailed
-balance and the f-sum rule ∫ E S dE = Σ σ_k/4π ħ²Q²/2m_k hold by construction.
+u_k is the mean-square displacement along Q, φ_k,1 the normalised one-phonon spectrum ħ/(2 m_k ω) |Q̂·e_k|² (n + 1) at
+E = ħω and … n at E = −ħω, and φ_k,n its n-fold convolution with itself. Detailed balance and the f-sum rule
+∫ E S dE = Σ σ_k/4π ħ²Q²/2m_k hold by construction. For a powder the series is averaged over directions of Q, or, as a
+cheap and mostly good approximation, taken once for the average motion of every atom.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.fft import irfft, next_fast_len, rfft
+from scipy.integrate import lebedev_rule
 from scipy.special import gammaln
 
 from mlrim.errors import UserError
@@ -40,14 +42,14 @@ MAX_POINTS = 2**20
 
 @dataclass(frozen=True, eq=False)
 class PhononExpansion:
-    """Normalised n-phonon spectra of every set of equivalent atoms at one temperature.
+    """Normalised n-phonon spectra of every set of equivalent atoms, and every direction of Q, at one temperature.
 
     Attributes:
         temperature: K.
         energies: energy transfer, positive where the neutron loses, meV.
-        atoms: one atom of every set of equivalent ones.
-        cross_sections: sum of the cross-sections of the set, barn per primitive cell.
-        displacements: mean-square displacement along one direction, Å².
+        atoms: one atom of every set of equivalent ones, repeated for each direction.
+        cross_sections: sum of the cross-sections of the set times the share of the direction, barn per primitive cell.
+        displacements: mean-square displacement along the direction, Å².
         spectra: φ_n for n = 1, 2, …, broadened by the resolution, 1/meV.
     """
 
@@ -113,6 +115,7 @@ def phonon_expansion(
     orders: int = 10,
     scattering: NeutronScattering | None = None,
     cross_section: CrossSection = "total",
+    degree: int = 0,
 ) -> PhononExpansion:
     """The n-phonon spectra of a crystal; imaginary modes and the zero modes at Γ are left out.
 
@@ -122,9 +125,12 @@ def phonon_expansion(
         fwhm: full width at half maximum of the Gaussian resolution, meV; one, or one for each energy.
         orders: most phonons in one event.
         scattering: by default tabulated values.
+        degree: of the Lebedev rule for the directions of Q: 3, 5, 7 (enough for most crystals) …; 0 takes the average
+            motion of every atom instead.
 
     Raises:
-        UserError: no real mode, or a width that is not positive or too small to tabulate the spectrum.
+        UserError: no real mode, no Lebedev rule of this degree, or a width that is not positive or too small to
+            tabulate the spectrum.
     """
     scattering = neutron_scattering(crystal) if scattering is None else scattering
     widths = np.broadcast_to(np.asarray(fwhm, dtype=float), np.shape(energies))
@@ -133,10 +139,11 @@ def phonon_expansion(
     if not counted.any():
         raise UserError("all modes are imaginary: this structure has no thermal motion and scatters no neutrons")
     step, half = _internal_grid(float(widths.min()), float(quanta.max()), orders)
-    atoms, members = _equivalent_atoms(group)
-    amplitudes = _amplitudes(modes, crystal, members, counted)
+    atoms, cross_sections = _equivalent_atoms(group, scattering.cross_section(cross_section))
+    quadratic, shares = _directions(degree)
+    tensors = _motion(modes, crystal, group, atoms, counted)
+    amplitudes = np.einsum("kmab,dab->kdm", tensors, quadratic, optimize=True).reshape(-1, counted.sum())
     occupation = 1 / np.expm1(np.minimum(quanta[counted] / THZ_TO_MEV * KELVIN_PER_THZ / max(temperature, 1e-9), 500))
-    displacements = amplitudes @ (2 * occupation + 1)
     window, kernel = _resolution(np.asarray(energies, dtype=float), widths, step, half)
     spectra = []
     for amplitude in amplitudes:
@@ -147,9 +154,9 @@ def phonon_expansion(
     return PhononExpansion(
         temperature,
         np.asarray(energies, dtype=float),
-        atoms,
-        np.array([scattering.cross_section(cross_section)[group_members].sum() for group_members in members]),
-        displacements,
+        np.repeat(atoms, len(shares)),
+        np.outer(cross_sections, shares).ravel(),
+        amplitudes @ (2 * occupation + 1),
         np.array(spectra),
     )
 
@@ -162,17 +169,21 @@ def inelastic_spectrum(
     temperature: float = 10.0,
     energies: Float[ndarray, "grid"] | None = None,
     orders: int = 10,
+    degree: int = 0,
 ) -> InelasticSpectrum:
     """The spectrum of a powder along Q(E) of an instrument, with its resolution.
 
     Args:
         temperature: K; such spectra are measured cold, to sharpen the lines.
         energies: energy transfer, meV; by default from 1 meV to a fifth above the highest mode.
+        orders: most phonons in one event.
+        degree: of the average over directions of Q; see `phonon_expansion`.
     """
     if energies is None:
         highest = 1.2 * max(float(modes.frequencies.max()), SMALLEST_FREQUENCY) * THZ_TO_MEV
         energies = np.linspace(min(1.0, highest / 10), highest, 1000)
-    expansion = phonon_expansion(modes, crystal, group, temperature, energies, instrument.fwhm(energies), orders=orders)
+    fwhm = instrument.fwhm(energies)
+    expansion = phonon_expansion(modes, crystal, group, temperature, energies, fwhm, orders, degree=degree)
     wave_vectors = indirect_path(energies, instrument)
     by_order = expansion.along(wave_vectors)
     omitted = float(expansion.omitted(wave_vectors).max())
@@ -193,20 +204,43 @@ def _internal_grid(width: float, highest: float, orders: int) -> tuple[float, in
     return step, half
 
 
-def _equivalent_atoms(group: SpaceGroup) -> tuple[Int[ndarray, "kinds"], list[Int[ndarray, "_"]]]:
+def _equivalent_atoms(
+    group: SpaceGroup, cross_sections: Float[ndarray, "atoms"]
+) -> tuple[Int[ndarray, "kinds"], Float[ndarray, "kinds"]]:
+    """One atom of every set of equivalent ones, and the cross-section of the set."""
     representatives = group.permutations.min(axis=0)
-    atoms = np.unique(representatives)
-    return atoms, [np.flatnonzero(representatives == atom) for atom in atoms]
+    atoms, members = np.unique(representatives, return_inverse=True)
+    return atoms, np.bincount(members.ravel(), cross_sections)
 
 
-def _amplitudes(
-    modes: MeshModes, crystal: Crystal, members: list[Int[ndarray, "_"]], counted: ndarray
-) -> Float[ndarray, "kinds modes"]:
-    """ħ/(2 m ω) |e|²/3 of every counted mode with its weight, averaged over equivalent atoms, Å²."""
+def _directions(degree: int) -> tuple[Float[ndarray, "directions 3 3"], Float[ndarray, "directions"]]:
+    """Q̂Q̂ᵀ for directions over half a sphere and their shares; of degree 0 its average 1/3 alone."""
+    if degree == 0:
+        return np.eye(3)[None] / 3, np.ones(1)
+    try:
+        vectors, weights = lebedev_rule(degree)
+    except NotImplementedError as error:
+        raise UserError(f"there is no Lebedev rule of degree {degree}: take 0, or 3, 5, 7, 9, 11 …") from error
+    half = np.array([next(value for value in vector if abs(value) > 1e-9) > 0 for vector in vectors.T])
+    kept = vectors.T[half]
+    return kept[:, :, None] * kept[:, None, :], weights[half] / weights[half].sum()
+
+
+def _motion(
+    modes: MeshModes, crystal: Crystal, group: SpaceGroup, atoms: Int[ndarray, "kinds"], counted: ndarray
+) -> Float[ndarray, "kinds modes 3 3"]:
+    """ħ/(2 m ω) e eᵀ of every counted mode with its weight, averaged over the space group, Å²."""
     weights = (modes.weights / modes.weights.sum())[:, None] / np.where(counted, modes.frequencies, 1.0)
-    shape = (len(modes.qpoints), crystal.n_atoms, 3, modes.frequencies.shape[1])
-    shares = np.sum(np.abs(modes.eigenvectors.reshape(shape)) ** 2, axis=2) / crystal.masses[None, :, None]
-    return np.array([(shares[:, atoms].mean(axis=1) * weights)[counted] * HBAR_OVER_2_AMU / 3 for atoms in members])
+    vectors = modes.eigenvectors.reshape(len(modes.qpoints), crystal.n_atoms, 3, -1)
+    tensors = np.zeros((len(atoms), int(counted.sum()), 3, 3))
+    for kind, atom in enumerate(atoms):
+        for image in np.unique(group.permutations[:, atom]):
+            vector = vectors[:, image].transpose(0, 2, 1)[counted]
+            product = (vector[:, :, None] * vector[:, None, :].conj()).real
+            rotations = group.cartesian[group.permutations[:, atom] == image]
+            tensors[kind] += np.einsum("gab,mac,gcd->mbd", rotations, product, rotations, optimize=True)
+    scale = HBAR_OVER_2_AMU / (len(group.cartesian) * crystal.masses[atoms])
+    return tensors * scale[:, None, None, None] * weights[counted][None, :, None, None]
 
 
 def _on_grid(

@@ -144,6 +144,53 @@ def test_equivalent_atoms_share_their_motion(rutile, modes, displacements):
     assert found.cross_sections == pytest.approx([2 * 4.355, 4 * 4.232])
 
 
+@pytest.mark.parametrize("degree", [5, 11])
+def test_sum_rules_hold_for_the_average_over_directions(rutile, modes, degree):
+    energies = np.arange(-400, 400, 0.25)
+    found = expansion(rutile, modes, energies, orders=6, degree=degree)
+    lengths = np.array([1.0, 4.0])
+    spectrum, table = found.map(lengths), neutron_scattering(rutile.crystal)
+    total = table.cross_section("total")
+    area = spectrum.sum(axis=1) * 0.25 + found.elastic(lengths)
+    assert area == pytest.approx(np.full(2, total.sum() / (4 * np.pi)), rel=1e-6)
+    recoil = np.sum(total / rutile.crystal.masses) / (4 * np.pi) * RECOIL_MEV_ANGSTROM2 * lengths**2
+    assert (spectrum @ energies) * 0.25 == pytest.approx(recoil, rel=1e-5)
+
+
+def test_in_a_cubic_crystal_all_directions_are_alike():
+    """Sites of cubic symmetry: the average over directions is the average motion."""
+    dynamics = symmetric_dynamics(prototype("rocksalt"))
+    crystal, group = dynamics.crystal, space_group(dynamics.crystal)
+    modes, energies = mesh_modes(dynamics, (4, 4, 4)), np.arange(-80, 80.0)
+    plain = phonon_expansion(modes, crystal, group, 300.0, energies, 1.0, degree=0).map(np.array([4.0]))
+    averaged = phonon_expansion(modes, crystal, group, 300.0, energies, 1.0, degree=7).map(np.array([4.0]))
+    assert averaged == pytest.approx(plain, rel=1e-8, abs=1e-12)
+
+
+def test_the_powder_average_of_an_anisotropic_oscillator_is_its_integral():
+    """Springs of 4, 12 and 12 THz: ∫ dcosθ Q²cos²θ u exp(−Q²(u cos²θ + u' sin²θ)) for the line at 4 THz."""
+    crystal = Crystal(np.diag([4.0, 5, 6]), np.zeros((1, 3)), np.array([1]), np.array([1.008]))
+    frequencies = np.array([[4.0, 12.0, 12.0]])
+    modes = MeshModes((1, 1, 1), np.zeros((1, 3)), np.ones(1), frequencies, {}, np.eye(3)[None] + 0j)
+    energies = np.arange(5, 30, 0.05)
+    soft, hard = 0.505379 / 1.008 / 4, 0.505379 / 1.008 / 12
+    cosine = (np.arange(20000) + 0.5) / 20000
+    strength = 64 * cosine**2 * soft * np.exp(-64 * (soft * cosine**2 + hard * (1 - cosine**2)))
+    expected = 82.0168 / (4 * np.pi) * strength.mean()
+    found = {
+        degree: phonon_expansion(modes, crystal, space_group(crystal), 0.0, energies, 1.0, orders=1, degree=degree)
+        .map(np.array([8.0]))[0].sum() * 0.05
+        for degree in (0, 29)
+    }  # fmt: skip
+    assert found[29] == pytest.approx(expected, rel=1e-4)
+    assert abs(found[0] / expected - 1) > 0.1
+
+
+def test_a_degree_without_a_rule_is_refused(rutile, modes):
+    with pytest.raises(UserError, match="Lebedev"):
+        expansion(rutile, modes, np.arange(1.0, 9), degree=4)
+
+
 def test_a_path_has_the_values_of_the_map(rutile, modes):
     energies = np.linspace(5, 100, 96)
     found = expansion(rutile, modes, energies)
