@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Complex, Float, Int
 from numpy import ndarray
+from scipy.sparse import csr_array
 from scipy.special import erfc
 
 from mlrim.lattice.crystal import Crystal
@@ -21,6 +22,9 @@ from mlrim.units import COULOMB_EV_ANGSTROM
 
 DECAY = 5.6
 """Terms are summed until exp(−DECAY²) ≈ 2e-14 of the leading one."""
+
+PHASES_AT_ONCE = 2_000_000
+"""Bound on wave vectors × pairs handled at once, to keep memory small."""
 
 REPAIR_RANGE = 6.0
 """Range (Å) of the short-ranged blocks that make the sum rule compatible with permutation symmetry."""
@@ -86,7 +90,7 @@ class DipoleInteraction:
         if self.ewald_parameter is not None:
             return float(self.ewald_parameter)
         scale = np.linalg.det(self.dielectric) ** (1 / 6)
-        return 1.1 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
+        return 1.35 * np.sqrt(np.pi) * scale / self.crystal.volume ** (1 / 3)
 
     def _reciprocal(self, qpoints: Float[ndarray, "qpoints 3"]) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         prefactor = 4 * np.pi * COULOMB_EV_ANGSTROM / self.crystal.volume
@@ -124,16 +128,18 @@ class DipoleInteraction:
     ) -> Complex[ndarray, "qpoints atoms atoms 3 3"]:
         """Σ_R of the blocks with the phases of their vectors."""
         n_atoms = self.crystal.n_atoms
-        flat = pairs.i * n_atoms + pairs.j
-        order = np.argsort(flat, kind="stable")
-        occupied, starts = np.unique(flat[order], return_index=True)
-        displacement = (vectors @ self.crystal.reciprocal.T)[order]
-        sorted_blocks = blocks.reshape(-1, 9)[order]
-        result = np.zeros((len(qpoints), n_atoms * n_atoms, 9), dtype=complex)
-        for index, qpoint in enumerate(qpoints):
-            phased = sorted_blocks * np.exp(2j * np.pi * (displacement @ qpoint))[:, None]
-            result[index, occupied] = np.add.reduceat(phased, starts, axis=0)
-        return result.reshape(-1, n_atoms, n_atoms, 3, 3)
+        displacement = vectors @ self.crystal.reciprocal.T
+        rows = ((pairs.i * n_atoms + pairs.j) * 9)[:, None] + np.arange(9)
+        columns = np.broadcast_to(np.arange(len(pairs.i))[:, None], rows.shape)
+        scatter = csr_array(
+            (blocks.reshape(-1), (rows.reshape(-1), columns.reshape(-1))), shape=(9 * n_atoms**2, len(pairs.i))
+        )
+        step = max(1, PHASES_AT_ONCE // max(1, len(pairs.i)))
+        parts = [
+            (scatter @ np.exp(2j * np.pi * (displacement @ qpoints[start : start + step].T))).T
+            for start in range(0, len(qpoints), step)
+        ]
+        return np.concatenate(parts).reshape(-1, n_atoms, n_atoms, 3, 3)
 
     @cached_property
     def _real_space(self) -> tuple[Pairs, Float[ndarray, "pairs 3"], Float[ndarray, "pairs 3 3"]]:

@@ -5,16 +5,21 @@ from typing import TYPE_CHECKING
 
 from mlrim.report.mode_table import mode_columns
 from mlrim.report.prediction import Prediction
+from mlrim.vibrations.gamma import DirectionalMode, GammaModes
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+MOST_LONGITUDINAL = 12
+"""Most LO modes that are shown along one direction; lo_to.csv holds all."""
 SYMBOLS = {"born_charges": "Z*", "dielectric": "ε∞", "raman_tensors": "Raman tensors"}
 
 
 def show(prediction: Prediction, console: "Console") -> None:
     """The Γ table, sources, checks, notes and warnings of a prediction."""
+    if console.quiet:
+        return
     console.print(gamma_table(prediction))
     for line in source_lines(prediction):
         console.print(line, highlight=False, markup=False)
@@ -53,13 +58,23 @@ def gamma_table(prediction: Prediction) -> "Table":
         cells = (f"{mode.frequency_cm1:.1f}", f"{mode.frequency_thz:.3f}", str(mode.degeneracy), mode.irrep.symbol)
         table.add_row(*cells, kind, "" if mode.acoustic else mode.activity, *intensities[index])
     for label, modes in prediction.gamma.directional.items():
-        longitudinal = [mode for mode in modes if mode.polarization == "LO"]
+        longitudinal = shown_longitudinal(prediction.gamma, modes)
         if longitudinal:
             table.add_section()
         for polar in longitudinal:
             cells = (f"{polar.frequency_cm1:.1f}", f"{polar.frequency_thz:.3f}", "1", polar.symbol)
             table.add_row(*cells, Text(f"LO {label}"))
     return table
+
+
+def shown_longitudinal(gamma: GammaModes, modes: list[DirectionalMode]) -> list[DirectionalMode]:
+    """The LO modes along a direction; of very many those that lie above the mode they come from."""
+    longitudinal = [mode for mode in modes if mode.polarization == "LO"]
+    if len(longitudinal) <= MOST_LONGITUDINAL:
+        return longitudinal
+    raised = [mode.frequency_cm1 - gamma.modes[mode.partner].frequency_cm1 for mode in longitudinal]
+    least = sorted(raised)[-MOST_LONGITUDINAL]
+    return [mode for mode, rise in zip(longitudinal, raised, strict=True) if rise >= least]
 
 
 def caption(prediction: Prediction) -> str | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 AXIS_NAMES = {"iso": "", "perpendicular": "E ⊥ c", "parallel": "E ∥ c", "a": "E ∥ a", "b": "E ∥ b", "c": "E ∥ c"}
 LABELLED = 0.04
 """Lines stronger than this share of the strongest one have their irrep written at them."""
+MOST_LABELS = 20
 
 
 def infrared_figure(prediction: Prediction) -> "Figure":
@@ -77,23 +78,24 @@ def _draw_pellet(axes: "Axes", prediction: Prediction, infrared: InfraredSpectra
     axes.set(ylabel="transmission", ylim=(0, 1.05), title=infrared.pellet_label)
     strengths = by_level(prediction, np.sum(infrared.modes.charges**2, axis=1)) * OSCILLATOR_STRENGTH_TO_KM_PER_MOL
     sticks = axes.twinx()
-    for mode, strength in zip(prediction.gamma.modes, strengths.tolist(), strict=True):
-        if strength > 1e-3 * strengths.max() and mode.frequency_cm1 > 0:
-            sticks.vlines(mode.frequency_cm1, 0, strength, color=ELEMENT_COLOURS[0], lw=1)
+    frequencies = np.array([mode.frequency_cm1 for mode in prediction.gamma.modes])
+    seen = (strengths > 1e-3 * strengths.max()) & (frequencies > 0)
+    sticks.vlines(frequencies[seen], 0, strengths[seen], color=ELEMENT_COLOURS[0], lw=1)
     sticks.set_ylim(0, 1.05 * max(float(strengths.max()), 1e-9))
     sticks.set_ylabel("km/mol", color=ELEMENT_COLOURS[0])
 
 
 def _label_raman_lines(axes: "Axes", prediction: Prediction, raman: RamanSpectra) -> None:
     activities = level_invariants(prediction).activity
-    scale = max(float(raman.total.max()), 1e-300)
-    for mode, activity in zip(prediction.gamma.modes, activities.tolist(), strict=True):
-        position = mode.frequency_cm1
-        height = float(np.interp(position, raman.wavenumbers, raman.total)) / scale
-        if activity > 0 and height > LABELLED and not mode.acoustic and position > raman.wavenumbers[0]:
+    heights = np.interp([mode.frequency_cm1 for mode in prediction.gamma.modes], raman.wavenumbers, raman.total)
+    heights = heights / max(float(raman.total.max()), 1e-300)
+    strongest = sorted(np.flatnonzero((activities > 0) & (heights > LABELLED)).tolist(), key=lambda row: -heights[row])
+    for row in strongest[:MOST_LABELS]:
+        mode = prediction.gamma.modes[row]
+        if not mode.acoustic and mode.frequency_cm1 > 0:
             axes.annotate(
                 mode.irrep.symbol,
-                (position, height),
+                (mode.frequency_cm1, float(heights[row])),
                 textcoords="offset points",
                 xytext=(0, 3),
                 ha="center",
