@@ -16,6 +16,7 @@ from datamodules.sample_cache import SampleCache, narrow, publish, widen
 from datamodules.store import RecordStore
 from datamodules.threads import worker_pool
 from mlrim.output_folder import writing_to
+from mlrim.rim.bond_polarizability import default_parameters
 
 RESPONSE_SAMPLE_VERSION = 1
 """Raised whenever samples made before would differ."""
@@ -55,7 +56,8 @@ def ensure_response_samples(
 
 def _key(store: RecordStore, ids: Sequence[str], cutoff: float) -> str:
     manifest = store.manifest
-    parts = [RESPONSE_SAMPLE_VERSION, manifest.content_hash, manifest.features_hash, cutoff, sorted(ids)]
+    prior = default_parameters().coefficients.tolist()
+    parts = [RESPONSE_SAMPLE_VERSION, prior, manifest.content_hash, manifest.features_hash, cutoff, sorted(ids)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -21,6 +21,8 @@ MAX_DIELECTRIC = 30.0
 """Larger trace(ε∞)/3 means a metal, or nearly one."""
 MAX_BORN_CHARGE = 10.0
 """e; larger components mean the same."""
+LEAST_SUSCEPTIBILITY = 0.01
+"""Where ε∞ − 1 is smaller, the level of theory knows no polarisable electrons."""
 
 
 class ResponseLabels(NamedTuple):
@@ -84,7 +86,10 @@ def labels_of_record(record: Record) -> ResponseLabels:
     n_atoms = record.crystal.n_atoms
     metallic = is_metallic(record)
     born = None if metallic else record.born_charges
-    dielectric = None if metallic else record.dielectric
+    polarizable = (
+        record.dielectric is not None and np.linalg.eigvalsh(record.dielectric).min() > 1 + LEAST_SUSCEPTIBILITY
+    )
+    dielectric = record.dielectric if polarizable and not metallic else None
     raman = getattr(record, "raman_tensors", None)
     modes = raman_modes(record)
     return ResponseLabels(
@@ -107,9 +112,9 @@ def is_metallic(record: Record) -> bool:
 
 
 def log_susceptibility(dielectric: Float[np.ndarray, "3 3"]) -> Float[np.ndarray, "3 3"]:
-    """ln(ε∞ − 1) of a symmetric tensor with eigenvalues above one; others are raised to 1.01."""
+    """ln(ε∞ − 1) of a symmetric tensor with eigenvalues above one."""
     values, vectors = np.linalg.eigh((dielectric + dielectric.T) / 2)
-    return (vectors * np.log(np.maximum(values - 1, 0.01))) @ vectors.T
+    return (vectors * np.log(values - 1)) @ vectors.T
 
 
 class RamanModes(NamedTuple):

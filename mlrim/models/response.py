@@ -138,17 +138,21 @@ class ResponseModel(SiteEncoder):
             on_site - weights[:, None, None] * excess,
             log_susceptibility,
             self.metal(pooled)[:, 0],
-            None if tensors is None else self._raman(tensors, batch),
+            None if tensors is None else self._raman(tensors, batch, log_susceptibility.detach()),
         )
 
-    def _raman(self, learned: Tensor, batch: ResponseGraph) -> Tensor:
-        """The prior and a learned part that is measured by the prior's size in the same crystal."""
+    def _raman(self, learned: Tensor, batch: ResponseGraph, log_susceptibility: Tensor) -> Tensor:
+        """The prior and a learned part that is measured by the prior's size in the same crystal.
+
+        Sums over bonds miss the magnitude where the gap is small; ε∞ − 1, which the network predicts, goes with it.
+        """
         graph, atom_graph = batch.crystal, batch.crystal.atom_graph
+        gain = torch.exp(log_susceptibility.diagonal(dim1=1, dim2=2).mean(-1))
         square = batch.raman_prior.square().mean((1, 2, 3))[graph.atom_site]
         mean = sum_over_graphs(square, atom_graph, len(graph.n_atoms)) / graph.n_atoms
-        size = (LEAST_RAMAN**2 + mean).sqrt()[atom_graph]
+        size = self.raman_scale * (LEAST_RAMAN**2 + mean).sqrt()[atom_graph, None, None, None]
         prior, own = (part[graph.atom_site] for part in (batch.raman_prior, learned))
-        of_atoms = self.raman_scale * size[:, None, None, None] * own + self.prior_weight * prior
+        of_atoms = gain[atom_graph, None, None, None] * (size * own + self.prior_weight * prior)
         return rotate_rank_three(graph.atom_rotation, of_atoms)
 
     def _bonds(self, graph: CrystalGraph) -> BondGeometry:
