@@ -77,6 +77,10 @@ def thermal_properties(
         frequencies: signed frequencies, THz; imaginary ones and the zero modes at Γ are left out.
         weights: share of the zone of every wave vector.
         temperatures: K, not negative.
+
+    >>> one = thermal_properties(np.array([[10.0]]), np.ones(1), np.array([0.0, 1e5]))  # ħω/2 = 20.678 meV; C_v → k
+    >>> round(one.zero_point_energy, 4), round(float(one.heat_capacity[1]), 4)
+    (1.9952, 8.3144)
     """
     temperatures = np.asarray(temperatures, dtype=float)
     weights = weights / weights.sum()
