@@ -33,7 +33,7 @@ def spectrum_grid(
     if wavenumbers is not None:
         first, last, step = wavenumbers
         first = -last if negative else first
-        return first + step * np.arange(round((last - first) / step) + 1)
+        return float(first) + step * np.arange(round((last - first) / step) + 1)
     step = min(1.0, width / POINTS_PER_WIDTH)
     last = 50 * np.ceil((MARGIN * highest + 8 * width) / 50)
     half = step * np.arange(int(np.ceil(last / step)) + 1)

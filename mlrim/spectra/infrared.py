@@ -139,7 +139,11 @@ def matrix_of(matrix: str | float) -> Matrix:
     Raises:
         UserError: there is no such matrix.
     """
-    return matrix_named(matrix) if isinstance(matrix, str) else constant_matrix(float(matrix), 1.0)
+    try:
+        permittivity = float(matrix)
+    except ValueError:
+        return matrix_named(str(matrix))
+    return constant_matrix(permittivity, 1.0)
 
 
 def pellet_label(options: InfraredSettings) -> str:
