@@ -33,7 +33,7 @@ class PredictOptions:
     data: str | None
     born: str | None
     response: str | list[str] | None
-    response_theory: Literal["pbesol", "pbe0"]
+    response_theory: Literal["pbesol", "pbe0", "pbe", "lda", "classical"]
     out: str
     mesh: tuple[Multiple, Multiple, Multiple] | None
     mesh_spacing: Annotated[float, Above(0)]
