@@ -11,11 +11,16 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from datamodules.importers.crystal_text import CrystalOutput
+from datamodules.importers.registry import RejectedInput
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 from mlrim.vibrations.irreps import PointGroupAction
 
 MAX_ROUNDS = 20
 ORTHONORMAL = 1e-12
+INVARIANT = 0.9
+"""Smallest share of a level that may be left when its projector is averaged over the point group."""
+SOFTEST = 0.01
+"""cm⁻¹; below this an optical mode counts as known no better."""
 
 
 def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarray, "components modes"]:
@@ -23,13 +28,21 @@ def eigenvectors(output: CrystalOutput, action: PointGroupAction) -> Float[ndarr
 
     The projector on every level is averaged over the point group; its leading eigenvectors, turned to those that were
     printed, are then made orthogonal to the translations and to each other.
+
+    Raises:
+        RejectedInput: the levels do not have the symmetry of the point group.
     """
     masses = output.crystal.masses
     printed = mass_weighted(output)
     adapted = np.empty_like(printed)
     for level in output.levels:
         given = _nearest_orthonormal(printed[:, level.members])
-        _, vectors = np.linalg.eigh(action.symmetrize(given @ given.T))
+        shares, vectors = np.linalg.eigh(action.symmetrize(given @ given.T))
+        if shares[-level.degeneracy] < INVARIANT:
+            raise RejectedInput(
+                f"the modes at {level.frequency} cm⁻¹ do not have the symmetry {action.symbol} of the crystal; "
+                f"is symprec too large?"
+            )
         adapted[:, level.members] = _turned_to(vectors[:, -level.degeneracy :], given)
     translations = np.kron(np.sqrt(masses / masses.sum())[:, None], np.eye(3))
     acoustic = acoustic_modes(adapted, masses)
@@ -77,7 +90,7 @@ def _orthonormalized(
     """
     vectors = vectors / np.linalg.norm(vectors, axis=0)
     mean_mass = np.repeat(masses, 3) @ vectors**2
-    variance = frequencies[:, None] * mean_mass[None, :]
+    variance = np.maximum(frequencies, SOFTEST)[:, None] * mean_mass[None, :]
     share = variance / (variance + variance.T)
     for _ in range(MAX_ROUNDS):
         excess = vectors.T @ vectors - np.eye(vectors.shape[1])

@@ -126,6 +126,15 @@ def test_four_decimals_are_nearly_enough_for_the_eigenvectors(alumina: Calculati
     assert worst.max() < 1.5e-3
 
 
+def test_levels_without_the_symmetry_of_the_crystal_are_rejected(alumina: Calculation) -> None:
+    output = parse_crystal_output(output_text(alumina))
+    pair = next(level for level in output.levels if level.degeneracy == 2)
+    halves = [replace(pair, degeneracy=1), replace(pair, degeneracy=1, first=pair.first + 1)]
+    levels = [half for level in output.levels for half in (halves if level is pair else [level])]
+    with pytest.raises(RejectedInput, match="do not have the symmetry -3m"):
+        eigenvectors(replace(output, levels=levels), point_group_action(alumina.crystal))
+
+
 def test_modes_printed_with_all_their_digits_are_used(tmp_path: Path, triclinic: Calculation) -> None:
     vectors = triclinic.eigenvectors / np.sqrt(np.repeat(triclinic.crystal.masses, 3))[:, None]
     rows = "\n".join("".join(f"{value:23.15E}" for value in row) for row in vectors.T.reshape(-1, 3))
