@@ -148,6 +148,11 @@ MISTAKES = [
     Mistake("predict", "ckpt=state.ckpt", 1, ("no mlrim checkpoint",)),
     Mistake("predict", "ckpt=nan.ckpt", 1, ("not finite", "learning_rate")),
     Mistake("predict", "ckpt=folder", 1, ("no exported model", "config.json")),
+    Mistake("predict", "response=model.ckpt", 1, ("model.ckpt", 'kind "delta"', 'kind "response" is needed')),
+    Mistake("predict", "response=[none.ckpt,model.ckpt]", 1, ("no checkpoint none.ckpt",)),
+    Mistake("predict", "response=[]", 1, ("response= names no model", "none")),
+    Mistake("predict", "response=code.ckpt", 1, ("code.ckpt asks for Python code", "refused")),
+    Mistake("predict", "response=cut.ckpt", 1, ("cut.ckpt is damaged",)),
     # options and places
     Mistake("predict", "ckpt= structure=", 2, ("2 problems", "ckpt: is empty", "structure: is empty")),
     Mistake("predict", "out=a out=b", 2, ("out: is given more than once",)),
