@@ -11,6 +11,13 @@ from mlrim.errors import UserError
 from mlrim.graph.crystal_graph import CUTOFF, SYMPREC
 from mlrim.graph.response_graph import THEORIES, build_response_graph
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.symmetry import (
+    SpaceGroup,
+    space_group,
+    symmetrize_raman_tensors,
+    symmetrize_site_tensors,
+    symmetrize_tensor,
+)
 from mlrim.models.response import Response, ResponseModel, dielectric_tensor
 
 if TYPE_CHECKING:
@@ -78,15 +85,21 @@ def evaluate(
     device = next(model.parameters()).device
     with torch.no_grad():
         found = model(graph.to(device), raman=model.knows_raman)
-    return _answer(found, [formal.warning] if formal.warning else [])
+    group = None if symprec is None else space_group(crystal, symprec)
+    return _answer(found, group, [formal.warning] if formal.warning else [])
 
 
-def _answer(found: Response, warnings: list[str]) -> NetworkAnswer:
+def _answer(found: Response, group: SpaceGroup | None, warnings: list[str]) -> NetworkAnswer:
+    """The answer in float64, with the symmetry that single precision and symprec have blurred."""
     born = _array(found.born_charges)
+    dielectric = _array(dielectric_tensor(found.log_susceptibility.double()))[0]
     raman = None if found.raman_tensors is None else _array(found.raman_tensors)
+    if group is not None:
+        born, dielectric = symmetrize_site_tensors(born, group), symmetrize_tensor(dielectric, group)
+        raman = None if raman is None else symmetrize_raman_tensors(raman, group)
     return NetworkAnswer(
         born - born.mean(axis=0),
-        _array(dielectric_tensor(found.log_susceptibility.double()))[0],
+        (dielectric + dielectric.T) / 2,
         None if raman is None else raman - raman.mean(axis=0),
         float(torch.sigmoid(-found.metal_logit.double())[0]),
         warnings,
