@@ -1,7 +1,5 @@
 """Training of the delta network on force constants."""
 
-import math
-import time
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,14 +7,14 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 from torchmetrics import CatMetric, MeanMetric
 
 from mlrim.configuration.types import Above
 from mlrim.models.delta import DeltaModel, DeltaStatistics, fit_log_scale, reduced_pair_distance
 from mlrim.tasks.losses import block_loss, fold_blocks, mode_errors, mode_loss
 from mlrim.tasks.metrics import component_error, optical_frequencies
+from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
 
 EV_TO_MEV = 1e3
 STAGES = ("validation", "test")
@@ -142,52 +140,18 @@ class DeltaTask(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with the chosen schedule."""
-        decayed = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
-        plain = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
-        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
+        optimizer = adamw(self.model, self.learning_rate, self.weight_decay)
         if self.schedule == "restarts":
             restarts = CosineAnnealingWarmRestarts(optimizer, self.restart_epochs)
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": restarts, "interval": "epoch"}}
         steps = int(self.trainer.estimated_stepping_batches)
         self.factor = WarmUpCosine(self.warmup, steps, None if self.max_hours is None else 3600 * self.max_hours)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self.factor), "interval": "step"},
-        }
+        return each_step(optimizer, self.factor)
 
     def on_train_epoch_end(self) -> None:
         """Stop when the time is up."""
         if self.schedule == "cosine" and self.trainer.strategy.reduce_boolean_decision(self.factor.ended, all=False):
             self.trainer.should_stop = True
-
-
-class WarmUpCosine:
-    """Factor of the learning rate: up in a line, then half a cosine to zero at the last step or when time is up.
-
-    Its numbers are kept in checkpoints, so that a resumed run goes on where it was.
-
-    Args:
-        warmup: share of the run that warms up.
-        steps: of the run.
-        seconds: allowed for the run; none for no limit.
-    """
-
-    def __init__(self, warmup: float, steps: int, seconds: float | None = None) -> None:
-        self.warmup, self.steps, self.seconds = warmup, max(1, steps), seconds
-        self.elapsed, self.ended = 0.0, False
-        self.clock = time.monotonic()
-
-    def __call__(self, step: int) -> float:
-        """The factor at a step."""
-        now = time.monotonic()
-        self.elapsed, self.clock = self.elapsed + max(0.0, min(now - self.clock, 60.0)), now
-        spent = 0.0 if self.seconds is None else self.elapsed / self.seconds
-        progress = max(step / self.steps, spent)
-        self.ended = spent >= 1
-        if progress < self.warmup:
-            return max(progress / self.warmup, 1 / (self.warmup * self.steps + 1))
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - self.warmup) / (1 - self.warmup))))
 
 
 def delta_statistics(samples: list[Any]) -> DeltaStatistics:

@@ -8,15 +8,13 @@ from jaxtyping import Float
 from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.optim import AdamW
-from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import CatMetric
 
 from mlrim.checkpoint import load_model
 from mlrim.configuration.types import Above, AtLeast
 from mlrim.models.response import Response, ResponseModel, ResponseStatistics, dielectric_tensor
-from mlrim.tasks.delta import WarmUpCosine
 from mlrim.tasks.raman_loss import raman_losses
+from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
 
 STAGES = ("validation", "test")
 FIGURES = ("born", "dielectric", "spectrum")
@@ -149,16 +147,9 @@ class ResponseTask(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW with linear warm-up and half a cosine."""
-        decayed = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
-        plain = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
-        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         steps = int(self.trainer.estimated_stepping_batches)
         self.factor = WarmUpCosine(self.warmup, steps, None if self.max_hours is None else 3600 * self.max_hours)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": LambdaLR(optimizer, self.factor), "interval": "step"},
-        }
+        return each_step(adamw(self.model, self.learning_rate, self.weight_decay), self.factor)
 
     def on_train_epoch_end(self) -> None:
         """Stop when the time is up."""

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from mlrim.models.delta import DeltaModel
-from mlrim.tasks.delta import DeltaTask, WarmUpCosine, delta_statistics
+from mlrim.tasks.delta import DeltaTask, delta_statistics
 from mlrim.tasks.losses import mode_errors
 from mlrim.tasks.metrics import optical_frequencies
+from mlrim.tasks.schedule import WarmUpCosine
 from tests.graph.crystals import rutile
 from tests.tasks.labelled import Example
 
@@ -43,7 +44,7 @@ def test_schedule_warms_up_and_ends_at_zero() -> None:
 
 def test_schedule_ends_when_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("mlrim.tasks.delta.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("mlrim.tasks.schedule.time.monotonic", lambda: now[0])
     factor = WarmUpCosine(0.1, 10**6, seconds=50.0)
     values = []
     for _ in range(60):
