@@ -1,4 +1,4 @@
-"""Predict the vibrations of crystals: python predict.py ckpt=rim structure=examples/MgO.cif."""
+"""Predict the vibrations of crystals: python predict.py ckpt=mlrim structure=examples/MgO.cif."""
 
 from mlrim.command_line import command
 from mlrim.prediction_options import PredictOptions, check_sources, check_spectra, settings_from
@@ -11,13 +11,13 @@ def main(options: PredictOptions) -> None:
 
     from mlrim.batch import file_jobs, raise_failures, run_jobs, structure_files
     from mlrim.output_folder import require_output_folder
-    from mlrim.predictors import load_predictor
+    from mlrim.predictors import CLASSICAL, load_predictor
     from mlrim.responses import load_response
 
     out = require_output_folder(options.out)
     console = Console(quiet=options.quiet)
     predictor = load_predictor(options.ckpt)
-    response = load_response(options.response, options.response_theory)
+    response = load_response(options.response, options.response_theory, classical=options.ckpt in CLASSICAL)
     if options.data is not None:
         from mlrim.record_jobs import record_jobs
 

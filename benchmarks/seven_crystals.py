@@ -1,5 +1,6 @@
 """The seven benchmark crystals from their structures alone, beside DFT and experiment, as a page of the documentation.
 
+    python -m benchmarks.seven_crystals
     python -m benchmarks.seven_crystals ckpt=best.ckpt response=response.ckpt data=data/phonondb
 
 Structures are the measured ones of examples/seven; measured frequencies and their sources are in benchmarks/seven.yaml;
@@ -20,10 +21,11 @@ from datamodules.options import run_command
 from mlrim.errors import UserError
 from mlrim.output_folder import writing_to
 from mlrim.pipeline import Settings, predict_structure
-from mlrim.predictors import ForceConstantPrediction, Known, Predictor, load_predictor
+from mlrim.predictors import CLASSICAL, ForceConstantPrediction, Known, Predictor, load_predictor
 from mlrim.report.mode_table import mode_columns
 from mlrim.report.prediction import Prediction
 from mlrim.responses import ResponsePredictor, load_response
+from mlrim.shipped import NAME
 from mlrim.structures import InputStructure, read_structure
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +36,7 @@ QUICK = Settings(mesh=(4, 4, 4), path_spacing=0.05, temperatures=(0.0, 300.0, 30
 class Options:
     """What predicts, where the reference is, and where the page goes."""
 
-    ckpt: str = "rim"
+    ckpt: str = NAME
     response: str | list[str] | None = None
     response_theory: str = "pbesol"
     data: str | None = "data/phonondb"
@@ -100,7 +102,7 @@ def main() -> None:
 def run(options: Options) -> None:
     """Predict every crystal, compare, write the page."""
     predictor = load_predictor(options.ckpt)
-    response = load_response(options.response, options.response_theory)
+    response = load_response(options.response, options.response_theory, classical=options.ckpt in CLASSICAL)
     entries = yaml.safe_load((ROOT / "benchmarks" / "seven.yaml").read_text(encoding="utf-8"))["crystals"]
     results = [compare(entry, predictor, response, options.data) for entry in entries]
     with writing_to(options.out.parent, "choose another out=…"):

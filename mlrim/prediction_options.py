@@ -72,6 +72,7 @@ def check_spectra(config: dict[str, Any]) -> Iterator[Problem]:
 
     readers: dict[str, tuple[Callable[[Any], object], Any]] = {
         "directions": (parse_directions, config["directions"]),
+        "infrared.face": (parse_directions, config["infrared"]["face"]),
         "infrared.normal": (parse_directions, config["infrared"]["normal"]),
         "infrared.matrix": (matrix_of, config["infrared"]["matrix"]),
         "raman.geometry": (chosen_geometries, config["raman"]["geometry"]),

@@ -17,6 +17,7 @@ from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.force_constants import PairForceConstants, add
 from mlrim.lattice.supercell import Supercell
+from mlrim.shipped import NAME, shipped_model
 
 if TYPE_CHECKING:
     from mlrim.checkpoint import LoadedModel
@@ -89,14 +90,33 @@ def load_predictor(ckpt: str) -> Predictor:
         return FittedPredictor()
     from mlrim.checkpoint import load_model
 
+    if ckpt == NAME:
+        return DeltaPredictor(load_model(shipped_delta(), kind="delta"), NAME)
     if not Path(ckpt).exists() and not ckpt.endswith(".ckpt") and "/" not in ckpt:
         from mlrim.configuration.problems import did_you_mean
 
-        hint = did_you_mean(ckpt, CLASSICAL)
+        hint = did_you_mean(ckpt, (NAME, *CLASSICAL))
         raise UserError(
-            f"ckpt={ckpt} is neither a classical model ({', '.join(CLASSICAL)}) nor an existing file.{hint}"
+            f"ckpt={ckpt} is neither {NAME} (the trained model that comes with it), nor a classical model "
+            f"({', '.join(CLASSICAL)}), nor an existing file.{hint}"
         )
     return DeltaPredictor(load_model(ckpt, kind="delta"), ckpt)
+
+
+def shipped_delta() -> Path:
+    """The trained correction that comes with the package.
+
+    Raises:
+        UserError: this copy has none.
+    """
+    folder = shipped_model("delta")
+    if folder is None:
+        raise UserError(
+            f"ckpt={NAME} is the trained model that comes with mlrim, but this copy has none (mlrim/pretrained/delta). "
+            "Get a complete copy, train a model (python train.py experiment=delta_phonondb) and give its checkpoint, "
+            "or use the classical model: ckpt=rim"
+        )
+    return folder
 
 
 @dataclass(frozen=True)

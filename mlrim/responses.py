@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-import mlrim
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import neutralize_born_charges
 from mlrim.lattice.symmetry import SpaceGroup, symmetrize_raman_tensors, symmetrize_site_tensors, symmetrize_tensor
 from mlrim.predictors import Known, LongRange
+from mlrim.shipped import NAME, shipped_model
 
 if TYPE_CHECKING:
     from mlrim.checkpoint import LoadedModel
@@ -127,29 +127,31 @@ class Response:
         return self.sources.get("born_charges", "none: no ionic charges")
 
 
-def shipped_model() -> Path | None:
-    """The response model that comes with the package; none in a package without one."""
-    folder = Path(mlrim.__file__).parent / "pretrained" / "response"
-    return folder if folder.is_dir() else None
-
-
-def load_response(paths: str | Sequence[str] | None, theory: str = "pbesol") -> ResponsePredictor | None:
+def load_response(
+    paths: str | Sequence[str] | None, theory: str = "pbesol", classical: bool = False
+) -> ResponsePredictor | None:
     """The response model in a checkpoint or exported folder, or several as an ensemble.
 
     Args:
-        paths: `none` for no model; nothing for the shipped one, where there is one.
+        paths: `none` for no model; nothing for the one that comes with the package, where there is one.
         theory: level of theory that is asked for.
+        classical: the force constants are those of a classical model, which is left alone unless a model is named.
 
     Raises:
         UserError: a checkpoint cannot be used.
     """
-    if paths == "none":
-        return None
-    if paths is None:
-        shipped = shipped_model()
-        return None if shipped is None else load_response(str(shipped), theory)
     from mlrim.checkpoint import load_model
 
+    if paths == "none" or (paths is None and classical):
+        return None
+    if paths is None or paths == NAME:
+        shipped = shipped_model("response")
+        if shipped is None and paths == NAME:
+            raise UserError(
+                f"response={NAME} is the model that comes with mlrim, but this copy has none "
+                "(mlrim/pretrained/response); give a checkpoint, or response=none"
+            )
+        return None if shipped is None else ResponseEnsemble([load_model(shipped, kind="response")], [NAME], theory)
     names = [paths] if isinstance(paths, str) else list(paths)
     if not names:
         raise UserError("response= names no model; give checkpoints or exported folders, or none")
@@ -232,13 +234,18 @@ def complete_response(
     """
     long_range = known.long_range or own
     warnings = [] if learned is None else metal_warnings(learned)
-    tensors, raman_source = _raman(crystal, group, known)
-    sources = {"raman_tensors": raman_source}
     probability = None if learned is None else learned.insulator_probability
     spread = {} if learned is None else learned.spread
     if long_range is None:
+        tensors, source = _raman(crystal, group, known, None)
         return Response(
-            None, None, tensors, sources, insulator_probability=probability, spread=spread, warnings=warnings
+            None,
+            None,
+            tensors,
+            {"raman_tensors": source},
+            insulator_probability=probability,
+            spread=spread,
+            warnings=warnings,
         )
     born = symmetrize_site_tensors(long_range.born_charges, group)
     excess = float(np.abs(born.sum(axis=0)).max())
@@ -249,7 +256,9 @@ def complete_response(
     if np.linalg.eigvalsh(dielectric).min() <= 0:
         raise UserError(f"ε∞ from {long_range.source} is not positive definite: {dielectric.tolist()}")
     screened = bool(np.array_equal(long_range.dielectric, np.eye(3)))
-    sources |= {
+    tensors, source = _raman(crystal, group, known, None if screened else dielectric)
+    sources = {
+        "raman_tensors": source,
         "born_charges": long_range.source,
         "dielectric": "one, because the charges are screened already" if screened else long_range.source,
     }
@@ -268,10 +277,13 @@ def metal_warnings(learned: LearnedResponse) -> list[str]:
     return [*learned.warnings, doubt]
 
 
-def _raman(crystal: Crystal, group: SpaceGroup, known: Known) -> tuple[Float[ndarray, "atoms 3 3 3"], str]:
-    """Raman tensors and their source: known ones, or those of the bond-polarisability model."""
+def _raman(
+    crystal: Crystal, group: SpaceGroup, known: Known, dielectric: Float[ndarray, "3 3"] | None
+) -> tuple[Float[ndarray, "atoms 3 3 3"], str]:
+    """Raman tensors and their source: known ones, or those of the bond-polarisability model, scaled by ε∞."""
     if known.raman_tensors is not None:
         return symmetrize_raman_tensors(np.asarray(known.raman_tensors, dtype=float), group), known.raman_source
     from mlrim.rim.bond_polarizability import bond_polarizability_tensors
 
-    return symmetrize_raman_tensors(bond_polarizability_tensors(crystal), group), "bond-polarisability model"
+    tensors = bond_polarizability_tensors(crystal, dielectric=dielectric)
+    return symmetrize_raman_tensors(tensors, group), "bond-polarisability model"

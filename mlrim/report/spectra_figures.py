@@ -28,11 +28,17 @@ def infrared_figure(prediction: Prediction) -> "Figure":
     figure, (reflection, permittivity, pellet) = new_figure(3, size=(11.0, 3.6))
     for colour, (axis, constants) in zip(ELEMENT_COLOURS, infrared.constants.items(), strict=False):
         name = AXIS_NAMES.get(axis, f"axis {axis}")
-        reflection.plot(constants.grid, constants.reflectivity, color=colour, lw=1.1, label=name)
+        reflection.plot(constants.grid, infrared.reflectivities[axis], color=colour, lw=1.1, label=name)
         permittivity.plot(constants.grid, constants.permittivity.real, color=colour, lw=1.1, label=f"ε₁ {name}")
         permittivity.plot(
             constants.grid, constants.permittivity.imag, color=colour, lw=0.9, ls="--", label=f"ε₂ {name}"
         )
+    for label, style in (("face_1", "-"), ("face_2", "--")):
+        if label in infrared.reflectivities:
+            values = infrared.reflectivities[label]
+            reflection.plot(
+                infrared.wavenumbers, values, color="black", lw=0.9, ls=style, label=label.replace("_", " ")
+            )
     reflection.set(ylabel="reflectivity", ylim=(0, 1), title="single crystal, normal incidence")
     permittivity.set(ylabel="permittivity", ylim=_permittivity_limits(infrared), title="ε(ω)")
     permittivity.axhline(0, color="grey", lw=0.5)
@@ -40,7 +46,7 @@ def infrared_figure(prediction: Prediction) -> "Figure":
     for axes in (reflection, permittivity, pellet):
         axes.set(xlabel="wavenumber (cm⁻¹)", xlim=(infrared.wavenumbers[0], infrared.wavenumbers[-1]))
         axes.title.set_fontsize(9)
-    if len(infrared.constants) > 1:
+    if len(infrared.reflectivities) > 1:
         reflection.legend(frameon=False, fontsize=8)
     permittivity.legend(frameon=False, fontsize=8)
     return figure
@@ -73,8 +79,7 @@ def raman_figure(prediction: Prediction) -> "Figure":
 
 
 def _draw_pellet(axes: "Axes", prediction: Prediction, infrared: InfraredSpectra) -> None:
-    transmission = infrared.pellet.internal_transmission(infrared.thickness)
-    axes.plot(infrared.wavenumbers, transmission, color="black", lw=1.1)
+    axes.plot(infrared.wavenumbers, infrared.transmission, color="black", lw=1.1)
     axes.set(ylabel="transmission", ylim=(0, 1.05), title=infrared.pellet_label)
     strengths = by_level(prediction, np.sum(infrared.modes.charges**2, axis=1)) * OSCILLATOR_STRENGTH_TO_KM_PER_MOL
     sticks = axes.twinx()

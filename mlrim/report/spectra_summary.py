@@ -16,6 +16,7 @@ SPECTRA_UNITS = {
     "oscillator_strength_e2_per_amu": "e²/amu",
     "raman_activity_a4_per_amu": "45a² + 7γ², Å⁴/amu",
     "static_dielectric": "dimensionless",
+    "four_parameter_form": "TO and LO frequencies and widths (FWHM), cm⁻¹, along the axes",
     "reststrahlen_bands": "cm⁻¹, intervals of negative ε₁",
     "raman spectra": UNIT,
     "isotropic_displacements": "Å² (atoms in the order of the crystal)",
@@ -70,6 +71,16 @@ def _infrared(infrared: InfraredSpectra) -> dict[str, Any]:
         "modes_left_out_cm1": infrared.oscillators.left_out,
         "axes": infrared.axes,
         "reststrahlen_bands": {axis: constants.reststrahlen_bands for axis, constants in infrared.constants.items()},
+        "four_parameter_form": {
+            axis: {
+                "electronic": form.electronic,
+                "to_cm1": form.transverse,
+                "to_widths": form.transverse_widths,
+                "lo_cm1": form.longitudinal,
+                "lo_widths": form.longitudinal_widths,
+            }
+            for axis, form in infrared.factorised.items()
+        },
         "widths": np.unique(infrared.widths),
         "pellet": infrared.pellet_label,
         "spectrum": "infrared.csv",

@@ -28,12 +28,14 @@ def infrared_spectrum_columns(infrared: InfraredSpectra) -> Columns:
             f"n_{axis}": index.real,
             f"k_{axis}": index.imag,
             f"absorption_per_cm_{axis}": constants.absorption_coefficient,
-            f"reflectivity_{axis}": constants.reflectivity,
+            f"reflectivity_{axis}": infrared.reflectivities[axis],
             f"energy_loss_{axis}": constants.energy_loss,
         }
+    for label, values in infrared.reflectivities.items():
+        columns[f"reflectivity_{label}"] = values
     columns["molar_absorption_l_per_mol_cm"] = infrared.molar_absorption
     columns["pellet_absorption_per_cm"] = infrared.pellet.absorption_coefficient
-    columns["pellet_transmission"] = infrared.pellet.internal_transmission(infrared.thickness)
+    columns["pellet_transmission"] = infrared.transmission
     return columns
 
 

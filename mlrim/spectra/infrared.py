@@ -12,12 +12,14 @@ from mlrim.responses import Response
 from mlrim.spectra.grid import highest_mode, spectrum_grid
 from mlrim.spectra.settings import InfraredSettings, SpectraSettings
 from mlrim.vibrations.effective_medium import PowderSpectrum, powder_spectrum
+from mlrim.vibrations.four_parameter import FourParameterForm, four_parameter_form
 from mlrim.vibrations.gamma import GammaModes
 from mlrim.vibrations.infrared import InfraredModes, infrared_modes, molar_absorption
+from mlrim.vibrations.line_shapes import resolved
 from mlrim.vibrations.line_widths import mode_widths
 from mlrim.vibrations.matrices import Matrix, constant_matrix, matrix_named
 from mlrim.vibrations.normal_modes import NormalModes
-from mlrim.vibrations.optical_constants import OpticalConstants, along
+from mlrim.vibrations.optical_constants import OpticalConstants, along, face_principal_axes, face_reflectivity
 from mlrim.vibrations.permittivity import Oscillators, oscillators
 
 CUBIC, UNIAXIAL, ORTHOGONAL = ("cubic",), ("tetragonal", "trigonal", "hexagonal"), ("orthorhombic",)
@@ -39,9 +41,13 @@ class InfraredSpectra:
         permittivity: ε(ω), Cartesian.
         axes: directions of the electric field, Cartesian unit vectors: `iso` for a cubic crystal, `perpendicular` and
             `parallel` (to the axis) for an optically uniaxial one, `a`, `b`, `c`, or the principal axes 1, 2, 3 of ε0.
-        constants: n, k, absorption, reflectivity and energy loss along them.
+        constants: n, k, absorption and energy loss along them.
+        reflectivities: share of the light that is reflected at normal incidence with the field along each of them, and
+            for `face` along the principal axes of a chosen face; with the resolution of the instrument.
+        factorised: TO and LO frequencies and widths along the axes (four-parameter form).
         molar_absorption: lines of oscillators in vacuum, L mol⁻¹ cm⁻¹ (napierian, per mole of primitive cells).
         pellet: powder in a matrix as an effective medium.
+        transmission: of the pellet, without reflection losses, with the resolution of the instrument.
         pellet_label: what the pellet is made of.
         thickness: of the pellet, mm.
         warnings: what to know about them.
@@ -54,8 +60,11 @@ class InfraredSpectra:
     permittivity: Complex[ndarray, "grid 3 3"]
     axes: dict[str, Float[ndarray, "3"]]
     constants: dict[str, OpticalConstants]
+    reflectivities: dict[str, Float[ndarray, "grid"]]
+    factorised: dict[str, FourParameterForm]
     molar_absorption: Float[ndarray, "grid"]
     pellet: PowderSpectrum
+    transmission: Float[ndarray, "grid"]
     pellet_label: str
     thickness: float
     warnings: list[str] = field(default_factory=list)
@@ -99,12 +108,44 @@ def infrared_spectra(
         permittivity,
         axes,
         constants,
+        reflectivities(permittivity, grid, axes, response.dielectric, gamma.action.axes, settings),
+        {label: four_parameter_form(model, axis) for label, axis in axes.items()},
         molar_absorption(modes, widths, grid, shape, settings.instrument),
         pellet,
+        resolved(grid, pellet.internal_transmission(options.thickness), settings.instrument),
         pellet_label(options),
         options.thickness,
         [text for text in (SCREENED if response.screened else "", model.statement) if text],
     )
+
+
+def reflectivities(
+    permittivity: Complex[ndarray, "grid 3 3"],
+    grid: Float[ndarray, "grid"],
+    axes: dict[str, Float[ndarray, "3"]],
+    electronic: Float[ndarray, "3 3"],
+    lattice: Float[ndarray, "3 3"],
+    settings: SpectraSettings,
+) -> dict[str, Float[ndarray, "grid"]]:
+    """Reflectivity at normal incidence with the field along every axis, and along the axes of the chosen face.
+
+    The light falls on a face that holds the axis; in crystals whose ε(ω) has no fixed axes this is exact all the same.
+    """
+    units = list(axes.values())
+    faces = {label: (perpendicular(unit, units), unit) for label, unit in axes.items()}
+    if settings.infrared.face is not None:
+        normal = next(iter(parse_directions(settings.infrared.face, lattice).values()))
+        for number, field_axis in enumerate(face_principal_axes(electronic, normal), start=1):
+            faces[f"face_{number}"] = (normal, field_axis)
+    found = {label: face_reflectivity(permittivity, *face) for label, face in faces.items()}
+    return {label: resolved(grid, values, settings.instrument) for label, values in found.items()}
+
+
+def perpendicular(unit: Float[ndarray, "3"], others: list[Float[ndarray, "3"]]) -> Float[ndarray, "3"]:
+    """A direction at right angles to a unit vector: one of the others where there is one."""
+    candidates = [*others, *np.eye(3)]
+    rejected = [candidate - unit * (candidate @ unit) for candidate in candidates]
+    return next(vector for vector in rejected if np.linalg.norm(vector) > 0.5)
 
 
 def pellet_spectrum(

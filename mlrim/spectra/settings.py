@@ -15,6 +15,7 @@ class InfraredSettings:
 
     Attributes:
         width: FWHM of modes, cm⁻¹.
+        face: normal of a crystal face that light is reflected from.
         matrix: name of the medium around the particles, or its dielectric constant.
         shape: of the particles.
         normal: direction of the short axis of plates or the long axis of needles.
@@ -24,6 +25,7 @@ class InfraredSettings:
     """
 
     width: Positive = 8.0
+    face: str | None = None
     matrix: str | Annotated[float, AtLeast(1)] = "KBr"
     shape: Literal["sphere", "plate", "needle"] = "sphere"
     normal: str | None = None

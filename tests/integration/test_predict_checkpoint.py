@@ -14,7 +14,7 @@ from mlrim.predictors import Known, load_predictor
 from mlrim.structures import read_structure
 
 SMALL = {"scalars": 16, "vectors": 4, "matrices": 2, "layers": 2, "update_hidden": 16, "head_hidden": 16}
-QUICK = ("mesh=[2,2,2]", "path_spacing=0.1", "figures=[]", "supercell=[2,2,2]", "quiet=true")
+QUICK = ("mesh=[2,2,2]", "path_spacing=0.1", "figures=[]", "supercell=[2,2,2]", "quiet=true", "response=none")
 
 
 @pytest.fixture(scope="module")

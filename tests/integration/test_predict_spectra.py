@@ -167,7 +167,7 @@ MISTAKES = {
     "widths_file=nothing.txt": ("widths_file", "there is no file"),
     "wavenumbers=[10,5,1]": ("wavenumbers", "first, last, step"),
     "wavenumbers=[0,100]": ("wavenumbers", "a list of 3 values"),
-    "response_theory=lda": ("response_theory", "pbesol, pbe0"),
+    "response_theory=hse": ("response_theory", "pbesol, pbe0"),
     "instrument=-1": ("instrument", "≥ 0"),
 }
 
