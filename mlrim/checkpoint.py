@@ -197,15 +197,19 @@ def upgraded(found: Any, path: Path) -> dict[str, Any]:
     return found
 
 
-def export_model(loaded: LoadedModel, folder: str | Path) -> Path:
-    """Write `model.safetensors` and `config.json` into a new `folder`, all or nothing; returns the folder."""
+def export_model(loaded: LoadedModel, folder: str | Path, half: bool = False) -> Path:
+    """Write `model.safetensors` and `config.json` into a new `folder`, all or nothing; returns the folder.
+
+    Args:
+        half: store weights in half precision, which halves the size; networks compute in float32 all the same.
+    """
     folder = Path(folder)
     if folder.exists():
         raise UserError(f"{folder} exists already. Choose a new folder for the exported model.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        weights = {name: value.detach().cpu().contiguous() for name, value in loaded.model.state_dict().items()}
+        weights = {name: stored(value, half) for name, value in loaded.model.state_dict().items()}
         safetensors.torch.save_file(weights, temporary / WEIGHTS_FILE)
         contents = header(loaded.kind, loaded.config, loaded.metadata)
         (temporary / CONFIG_FILE).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
@@ -214,6 +218,12 @@ def export_model(loaded: LoadedModel, folder: str | Path) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def stored(value: Tensor, half: bool) -> Tensor:
+    """A tensor as it is written."""
+    plain = value.detach().cpu().contiguous()
+    return plain.half() if half and plain.is_floating_point() else plain
 
 
 def read_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:

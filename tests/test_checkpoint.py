@@ -11,6 +11,7 @@ from toys import Line
 from mlrim import checkpoint
 from mlrim.checkpoint import LoadedModel, export_model, load_model, read_checkpoint, save_model
 from mlrim.errors import UserError
+from mlrim.export import main as export
 
 
 @pytest.fixture(autouse=True)
@@ -146,3 +147,18 @@ def test_the_header_is_readable_text_in_a_folder(saved: Path, tmp_path: Path) ->
 def test_loaded_models_are_values(saved: Path) -> None:
     assert isinstance(load_model(saved), LoadedModel)
     assert read_checkpoint(saved)["mlrim"]["kind"] == "line"
+
+
+def test_export_command_and_half_precision(saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, half = tmp_path / "whole", tmp_path / "half"
+    assert export(["--half", str(saved), str(half)]) == 0
+    assert export([str(saved), str(whole)]) == 0
+    assert capsys.readouterr().out.split() == [str(half), str(whole)]
+    size = {folder: (folder / "model.safetensors").stat().st_size for folder in (whole, half)}
+    assert size[half] < size[whole]
+    exact, rounded = (load_model(folder).model.state_dict() for folder in (whole, half))
+    for name, value in exact.items():
+        assert rounded[name].dtype == value.dtype
+        torch.testing.assert_close(rounded[name], value, rtol=1e-3, atol=1e-6)
+    assert export([str(saved), str(whole)]) == 1
+    assert "exists already" in capsys.readouterr().err
