@@ -13,7 +13,7 @@ DATA := data/embedded/manifest.json
 DEMO := outputs/demo
 MODEL := $(DEMO)/checkpoints/best.ckpt
 
-.PHONY: env data demo test test-slow lint format typecheck docs clean help
+.PHONY: env data demo test test-slow lint format typecheck docs vendor clean help
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ typecheck: $(STAMP) ## mypy
 
 docs: $(STAMP) ## the documentation as a web site in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+vendor: ## fetch the JavaScript libraries of the report again (npm)
+	mlrim/report/html/vendor/fetch.sh
 
 clean: ## remove everything that was made, except the environment
 	rm -rf outputs data/embedded build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

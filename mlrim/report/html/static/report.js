@@ -6,14 +6,17 @@ mlrim.start = () => {
   document.querySelectorAll("table.sortable").forEach(mlrim.makeSortable);
   mlrim.connectDownloads(data);
   mlrim.drawCharts(data);
-  const container = document.getElementById("viewer");
-  try {
-    mlrim.animation = new mlrim.Animation(container, data.scene.crystal);
-  } catch {
+  if (!mlrim.hasWebGL()) {
     document.getElementById("viewer-message").textContent = "This browser cannot show 3D pictures (WebGL is off).";
     return;
   }
+  mlrim.animation = new mlrim.Animation(document.getElementById("viewer"), data.scene.crystal);
   mlrim.connectViewer(mlrim.animation, data);
+};
+
+mlrim.hasWebGL = () => {
+  const canvas = document.createElement("canvas");
+  return Boolean(canvas.getContext("webgl2") ?? canvas.getContext("webgl"));
 };
 
 mlrim.connectViewer = (animation, data) => {
@@ -98,20 +101,20 @@ mlrim.connectModes = (animation, data) => {
   const rows = scene.gamma.map((_, row) => document.getElementById(`mode-${row + 1}`));
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-  const show = (mode, text, row) => {
+  const show = (mode, text, row, moving = true) => {
     animation.show(mode);
-    animation.setPlaying(!still);
+    animation.setPlaying(moving);
     title.replaceChildren(...text);
     mlrim.fillMotion(mlrim.motion(scene.crystal, mode));
-    rows.forEach((element) => element.classList.toggle("current", Number(element.dataset.mode) === row));
+    rows.forEach((element, index) => element.classList.toggle("current", index === row));
   };
-  const showGamma = (row, partner) => {
+  const showGamma = (row, partner, moving) => {
     const mode = scene.gamma[row];
     partners.replaceChildren(...mode.vectors.map((_, index) => new Option(`${index + 1} of ${mode.vectors.length}`, index)));
     partners.value = partner;
     partners.disabled = mode.vectors.length === 1;
     partners.dataset.row = row;
-    show(mlrim.gammaMode(scene, row, partner), mlrim.rowTitle(rows[row]), row + 1);
+    show(mlrim.gammaMode(scene, row, partner), mlrim.rowTitle(rows[row]), row, moving);
   };
   const fromAddress = () => {
     const match = location.hash.match(/^#mode-(\d+)$/);
@@ -124,7 +127,7 @@ mlrim.connectModes = (animation, data) => {
     const place = mlrim.nearestPlace(scene.path.indices, qIndex);
     if (place < 0) return;
     partners.disabled = true;
-    show(mlrim.pathMode(scene, place, band), [mlrim.bandTitle(data, scene.path.indices[place], band)], 0);
+    show(mlrim.pathMode(scene, place, band), [mlrim.bandTitle(data, scene.path.indices[place], band)], -1);
     document.getElementById("modes").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "nearest" });
   };
 
@@ -138,7 +141,7 @@ mlrim.connectModes = (animation, data) => {
     });
   }
   mlrim.onBandClick(mlrim.showBand);
-  if (!fromAddress()) showGamma(mlrim.firstMode(scene.gamma, rows), 0);
+  if (!fromAddress()) showGamma(mlrim.firstMode(rows), 0, !still); // nothing moves unasked where motion is unwelcome
 };
 
 /** The displacements of the shown mode as rows of their table. */
@@ -167,7 +170,7 @@ mlrim.rowTitle = (row) => {
 };
 
 /** The first optical mode, or the first one. */
-mlrim.firstMode = (gamma, rows) => Math.max(0, rows.findIndex((row) => row.dataset.kind !== "acoustic"));
+mlrim.firstMode = (rows) => Math.max(0, rows.findIndex((row) => row.dataset.kind !== "acoustic"));
 
 mlrim.nearestPlace = (indices, wanted) => {
   let best = -1;
