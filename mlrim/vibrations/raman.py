@@ -25,6 +25,8 @@ DETECTORS = ("power", "photon")
 
 DEGENERACY_TOLERANCE = 0.01
 """cm⁻¹: modes closer than this are one line."""
+SILENT = 1e-12
+"""Lines of less than this share of the strongest one are silent: what they have is rounding."""
 KELVIN_PER_CM1 = KELVIN_PER_THZ / THZ_TO_CM1
 """h c / k_B for 1 cm⁻¹, K."""
 
@@ -175,7 +177,8 @@ def bose_einstein(frequencies: Float[ndarray, "modes"], temperature: float) -> F
 
 
 def _ratio(numerator: Float[ndarray, "lines"], denominator: Float[ndarray, "lines"]) -> Float[ndarray, "lines"]:
-    return np.divide(numerator, denominator, out=np.full_like(denominator, np.nan), where=denominator > 0)
+    seen = denominator > SILENT * denominator.max(initial=0.0)
+    return np.divide(numerator, denominator, out=np.full_like(denominator, np.nan), where=seen)
 
 
 def _check(laser_nm: float, temperature: float, detector: str) -> None:

@@ -125,6 +125,9 @@ def test_nearly_equal_frequencies_are_one_line_and_others_are_not():
 def test_silent_lines_have_no_depolarisation_ratio():
     modes, raman = diamond(strength=0.0)
     assert np.isnan(raman_lines(modes, raman).invariants.depolarization_ratio).all()
+    rounding = raman_invariants(np.stack([np.eye(3), 1e-16 * np.ones((3, 3))]))
+    assert rounding.depolarization_ratio[0] == 0
+    assert np.isnan(rounding.depolarization_ratio[1])
 
 
 def test_anti_stokes_over_stokes_is_boltzmanns_factor():
