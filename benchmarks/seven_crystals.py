@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import yaml
 
+from benchmarks.seven_figures import write_figure
 from datamodules.options import run_command
 from mlrim.errors import UserError
 from mlrim.output_folder import writing_to
@@ -29,6 +30,7 @@ from mlrim.shipped import NAME
 from mlrim.structures import InputStructure, read_structure
 
 ROOT = Path(__file__).resolve().parent.parent
+ENTRIES = ROOT / "benchmarks" / "seven.yaml"
 QUICK = Settings(mesh=(4, 4, 4), path_spacing=0.05, temperatures=(0.0, 300.0, 300.0), supercell=(2, 2, 2))
 
 
@@ -103,10 +105,14 @@ def run(options: Options) -> None:
     """Predict every crystal, compare, write the page."""
     predictor = load_predictor(options.ckpt)
     response = load_response(options.response, options.response_theory, classical=options.ckpt in CLASSICAL)
-    entries = yaml.safe_load((ROOT / "benchmarks" / "seven.yaml").read_text(encoding="utf-8"))["crystals"]
+    entries = yaml.safe_load(ENTRIES.read_text(encoding="utf-8"))["crystals"]
     results = [compare(entry, predictor, response, options.data) for entry in entries]
     with writing_to(options.out.parent, "choose another out=…"):
+        options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(page(results, command_of(options)), encoding="utf-8")
+        for result in results:
+            measured = measured_places(result)
+            write_figure(options.out.parent / figure_path(result.entry), result.prediction, result.reference, measured)
     print(f"page: {options.out}")
     print("\n".join(overview(results)))
 
@@ -210,6 +216,24 @@ def measured_modes(entry: dict[str, Any], direction: str) -> dict[Key, list[Inte
     return {key: sorted(values) for key, values in groups.items()}
 
 
+def measured_places(result: Result) -> dict[str, list[float]]:
+    """Measured frequencies by what shows them: TO and LO modes, and all that Raman scattering sees."""
+    irreps = {mode.irrep.symbol: mode.irrep for mode in result.prediction.gamma.modes}
+    places: dict[str, list[float]] = {"TO": [], "LO": [], "Raman": []}
+    for key, intervals in measured_modes(result.entry, "").items():
+        centres = [interval.centre for interval in intervals]
+        if key.kind in ("TO", "LO"):
+            places[key.kind] += centres
+        if key.kind == "Raman" or (key.irrep in irreps and irreps[key.irrep].raman):
+            places["Raman"] += centres
+    return places
+
+
+def figure_path(entry: dict[str, Any]) -> str:
+    """Where the figure of a crystal is, seen from the page."""
+    return f"assets/seven/{entry['name']}.png"
+
+
 class Errors(NamedTuple):
     """Mean absolute differences of one crystal, cm⁻¹; none without anything to compare."""
 
@@ -302,6 +326,7 @@ def crystal_section(result: Result) -> list[str]:
         f"## {entry['name']} ({entry['phase']})",
         "Frequencies in cm⁻¹, infrared intensities in km/mol, Raman activities in Å⁴/amu, per primitive cell. "
         f"Experiment: {entry['source'].strip()}.",
+        f"![Spectra of {entry['name']}]({figure_path(entry)})",
         "\n".join(lines),
         *(["\n".join(remarks)] if remarks else []),
     ]
