@@ -31,6 +31,8 @@ from mlrim.structures import InputStructure, read_structure
 
 ROOT = Path(__file__).resolve().parent.parent
 ENTRIES = ROOT / "benchmarks" / "seven.yaml"
+DIRECTIONS = {"": "iso", "[100]": "perpendicular", "[001]": "parallel"}
+"""Axis of the reflectivity in which the modes of a direction are seen."""
 QUICK = Settings(mesh=(4, 4, 4), path_spacing=0.05, temperatures=(0.0, 300.0, 300.0), supercell=(2, 2, 2))
 
 
@@ -217,15 +219,15 @@ def measured_modes(entry: dict[str, Any], direction: str) -> dict[Key, list[Inte
 
 
 def measured_places(result: Result) -> dict[str, list[float]]:
-    """Measured frequencies by what shows them: TO and LO modes, and all that Raman scattering sees."""
+    """Measured frequencies by what shows them: TO and LO modes with a dipole along an axis, and Raman scattering."""
     irreps = {mode.irrep.symbol: mode.irrep for mode in result.prediction.gamma.modes}
-    places: dict[str, list[float]] = {"TO": [], "LO": [], "Raman": []}
-    for key, intervals in measured_modes(result.entry, "").items():
-        centres = [interval.centre for interval in intervals]
-        if key.kind in ("TO", "LO"):
-            places[key.kind] += centres
-        if key.kind == "Raman" or (key.irrep in irreps and irreps[key.irrep].raman):
-            places["Raman"] += centres
+    places: dict[str, list[float]] = {}
+    for mode in result.entry["modes"]:
+        centre = Interval(mode["low"], mode["high"]).centre
+        if mode["kind"] in ("TO", "LO"):
+            places.setdefault(f"{mode['kind']} {DIRECTIONS[mode.get('direction', '')]}", []).append(centre)
+        if mode["irrep"] in irreps and irreps[mode["irrep"]].raman:
+            places.setdefault("Raman", []).append(centre)
     return places
 
 

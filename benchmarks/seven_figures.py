@@ -21,7 +21,7 @@ def write_figure(
     """Reflectivity for every axis of the crystal, and the Raman spectrum of a powder.
 
     Args:
-        measured: measured frequencies (cm⁻¹) by kind: `TO`, `LO`, `Raman` (all Raman-active modes).
+        measured: measured frequencies (cm⁻¹): `TO` and `LO` with the axis that shows them (`TO iso`), and `Raman`.
     """
     axes_names = list(prediction.infrared.reflectivities) if prediction.infrared else []
     panels = len(axes_names) + (1 if prediction.raman else 0)
@@ -49,7 +49,7 @@ def _reflectivity(
         theirs = reference.infrared
         axes.plot(theirs.wavenumbers, theirs.reflectivities[name], color=REFERENCE, lw=0.9, ls="--", label="DFT")
     for kind, marker in (("TO", "v"), ("LO", "^")):
-        places = measured.get(kind, [])
+        places = measured.get(f"{kind} {name}", [])
         axes.plot(places, [0.97] * len(places), marker, color=MEASURED, ms=4, ls="", label=f"{kind}, measured")
     title = "reflectivity" + ("" if name == "iso" else f", E {'∥' if name == 'parallel' else '⊥'} c")
     axes.set(xlabel="wavenumber (cm⁻¹)", ylim=(0, 1), title=title)
