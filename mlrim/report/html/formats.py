@@ -1,5 +1,6 @@
 """How numbers, formulas and symbols are written in a page: sensible digits, subscripts, imaginary frequencies."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +23,8 @@ def frequency(value: float, digits: int = 1) -> str:
 def number(value: float | None, digits: int = 4) -> str:
     """A number with significant digits, a true minus sign and powers of ten.
 
-    >>> number(1234567.0), number(-0.0123456), number(0.0), number(None), number(2.0)
-    ('1.235×10⁶', '−0.01235', '0', '–', '2.000')
+    >>> number(1234567.0), number(-0.0123456), number(0.0), number(None), number(2.0), number(0.34, 3)
+    ('1.235×10⁶', '−0.01235', '0', '–', '2.000', '0.340')
     """
     if value is None or value != value:
         return "–"
@@ -115,11 +116,8 @@ def _tagged(pattern: str, tag: str, text: str) -> Markup:
 
 
 def _positional(value: float, digits: int) -> str:
-    places = max(0, digits - len(str(int(abs(value)))) if abs(value) >= 1 else digits)
-    text = f"{value:.{places}f}"
-    if abs(value) < 1:
-        text = f"{float(f'{value:.{digits}g}'):.{digits + 3}f}".rstrip("0")
-    return text
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return f"{value:.{max(0, places)}f}"
 
 
 def _superscript(value: int) -> str:

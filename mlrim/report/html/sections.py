@@ -72,7 +72,7 @@ def infrared_section(prediction: Prediction) -> Section:
     names = ("infrared", "Infrared", "Infrared")
     if prediction.infrared is None:
         return Section(*names, absent=_reason(prediction, "infrared", "not calculated"))
-    return Section(*names, infrared_charts(prediction), notes=prediction.infrared.warnings)
+    return Section(*names, infrared_charts(prediction))
 
 
 def raman_section(prediction: Prediction) -> Section:
@@ -81,8 +81,7 @@ def raman_section(prediction: Prediction) -> Section:
     if prediction.raman is None:
         return Section(*names, absent=_reason(prediction, "raman", "not calculated"))
     source = prediction.response.sources.get("raman_tensors", "")
-    notes = [f"Raman tensors: {source}."] if source else []
-    return Section(*names, raman_charts(prediction), notes=[*notes, *prediction.raman.warnings])
+    return Section(*names, raman_charts(prediction), notes=[f"Raman tensors: {source}."] if source else [])
 
 
 def neutron_section(prediction: Prediction) -> Section:
