@@ -135,11 +135,15 @@ def observe(
         displacements=spectra.displacements,
         absent=spectra.absent,
         notes=list(structure.notes),
-        warnings=[
-            *warnings,
-            *stability_warnings(thermal.imaginary_modes, thermal.imaginary_share),
-            *spectra.warnings,
-        ],
+        warnings=list(
+            dict.fromkeys(
+                [
+                    *warnings,
+                    *stability_warnings(thermal.imaginary_modes, thermal.imaginary_share),
+                    *spectra.warnings,
+                ]
+            )
+        ),
     )
 
 

@@ -74,8 +74,12 @@ def path_through(
 
 
 def regular_mesh(crystal: Crystal, shape: tuple[int, int, int], symmetry: bool = True) -> QMesh:
-    """A Γ-centred mesh, reduced by time reversal and, unless `symmetry` is off, by the point group."""
+    """A Γ-centred mesh, reduced by time reversal and, unless `symmetry` is off, by the point group.
+
+    Operations that do not carry the mesh onto itself are left out of the reduction.
+    """
     rotations = point_group_rotations(crystal) if symmetry else np.eye(3, dtype=np.int64)[None]
+    rotations = rotations[_keeps_mesh(rotations, shape)]
     stabilized = spglib.get_stabilized_reciprocal_mesh(shape, rotations, is_time_reversal=True)
     assert stabilized is not None, f"spglib made no mesh of shape {shape}"
     mapping, grid = stabilized
@@ -89,10 +93,23 @@ def regular_mesh(crystal: Crystal, shape: tuple[int, int, int], symmetry: bool =
 
 
 def mesh_shape(crystal: Crystal, spacing: float = 0.02) -> tuple[int, int, int]:
-    """Divisions of the reciprocal vectors so that neighbouring points are at most `spacing` apart (1/Å, no 2π)."""
+    """Divisions of the reciprocal vectors so that neighbouring points are at most `spacing` apart (1/Å, no 2π).
+
+    Reciprocal vectors that the point group mixes have the same divisions, so that the mesh has its symmetry.
+    """
     lengths = np.linalg.norm(crystal.reciprocal, axis=1)
-    first, second, third = (max(1, int(np.ceil(length / spacing))) for length in lengths)
+    divisions = np.maximum(1, np.ceil(lengths / spacing)).astype(int)
+    mixed = np.any(point_group_rotations(crystal) != 0, axis=0)
+    mixed = np.linalg.matrix_power((mixed | mixed.T).astype(int), 3) > 0
+    first, second, third = (int(divisions[row].max()) for row in mixed)
     return first, second, third
+
+
+def _keeps_mesh(rotations: Int[ndarray, "operations 3 3"], shape: tuple[int, int, int]) -> ndarray:
+    """Which rotations carry a Γ-centred mesh onto itself: wave vectors n_i/m_i turn by the transposed matrices."""
+    divisions = np.array(shape)
+    products = rotations.swapaxes(1, 2) * divisions[None, :, None]
+    return np.all(products % divisions[None, None, :] == 0, axis=(1, 2))
 
 
 def _pretty(label: str) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 from jaxtyping import Int
 from numpy import ndarray
 
@@ -13,6 +14,7 @@ from mlrim.responses import Response
 from mlrim.spectra.infrared import InfraredSpectra
 from mlrim.spectra.neutrons import NeutronSpectra
 from mlrim.spectra.raman import RamanSpectra
+from mlrim.units import THZ_TO_CM1
 from mlrim.vibrations.density_of_states import DensityOfStates, MeshModes
 from mlrim.vibrations.dispersion import Dispersion
 from mlrim.vibrations.displacements import Displacements
@@ -72,6 +74,13 @@ class Prediction:
     def long_range(self) -> str:
         """Where Born charges and ε∞ came from, in words."""
         return self.response.long_range
+
+    @property
+    def highest_cm1(self) -> float:
+        """The highest frequency on the mesh, along the path and at Γ along any direction, cm⁻¹."""
+        polar = [mode.frequency_thz for modes in self.gamma.directional.values() for mode in modes]
+        parts = (self.mesh.frequencies, self.dispersion.frequencies, np.array(polar))
+        return THZ_TO_CM1 * max(float(part.max(initial=0.0)) for part in parts)
 
     @property
     def residuals(self) -> dict[str, float]:

@@ -58,6 +58,7 @@ def summary(prediction: Prediction) -> dict[str, Any]:
         "supercell_matrix": prediction.supercell.matrix,
         "residuals": prediction.residuals,
         "quality": _quality(prediction),
+        "highest_frequency_cm1": prediction.highest_cm1,
         "gamma": _gamma(prediction),
         "mesh": _mesh(prediction),
         "thermal": _thermal(prediction),

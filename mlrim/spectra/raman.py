@@ -104,16 +104,30 @@ def raman_spectra(
 
 
 def chosen_geometries(text: str | None, axes: Float[ndarray, "3 3"] | None = None) -> list[ScatteringGeometry]:
-    """The geometries in a text, separated by semicolons or, where no direction holds one, by blanks.
+    """The geometries in a text, separated by semicolons or by blanks outside of brackets.
 
-    >>> [geometry.label for geometry in chosen_geometries("z(xx)-z z(xy)-z")]
-    ['z(xx)-z', 'z(xy)-z']
+    >>> [geometry.label for geometry in chosen_geometries("z(xx)-z [110]([1-10] c)[-1-10]; x (yz) y")]
+    ['z(xx)-z', '[110]([1-10] c)[-1-10]', 'x (yz) y']
 
     Raises:
         UserError: one of them is no geometry.
     """
-    separator = ";" if ";" in (text or "") or "[" in (text or "") else None
-    return [parse_porto(word, axes) for word in (text or "").split(separator) if word.strip()]
+    parts = [part for part in (text or "").split(";") if part.strip()]
+    words = [word for part in parts for word in _words(part)]
+    return [parse_porto(word, axes) for word in words]
+
+
+def _words(text: str) -> list[str]:
+    """A text split at blanks outside of brackets, or whole where that leaves parts that cannot be geometries."""
+    words, depth = [""], 0
+    for letter in text.strip():
+        depth += (letter in "([") - (letter in ")]")
+        if letter.isspace() and depth == 0:
+            words.append("")
+        else:
+            words[-1] += letter
+    words = [word for word in words if word]
+    return words if all("(" in word for word in words) else [text.strip()]
 
 
 def drawn(

@@ -12,14 +12,16 @@ from phonopy.file_IO import parse_BORN, parse_FORCE_SETS
 from phonopy.interface.vasp import read_vasp
 
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.detection import point_group_rotations
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.force_constants import PairForceConstants, with_self_blocks
 from mlrim.lattice.neighbours import neighbour_pairs, pair_vectors
-from mlrim.lattice.qpath import path_through, regular_mesh, standard_path
+from mlrim.lattice.qpath import mesh_shape, path_through, regular_mesh, standard_path
 from mlrim.lattice.supercell import Supercell
 from mlrim.units import THZ_TO_CM1
 from tests.lattice.crystals import random_crystal, rocksalt, rutile
+from tests.vibrations.prototypes import prototype, symmetric_dynamics
 
 BENCHMARKS = {"MgO": "1265-mgo", "ZnO": "2133-zno", "TiO2": "2657-tio2", "Al2O3": "1143-al2o3"}
 
@@ -201,3 +203,23 @@ def test_reduced_mesh_averages_like_the_full_mesh():
     moments = [mesh.weights @ (dynamics.frequencies(mesh.qpoints) ** 2).sum(axis=1) for mesh in (reduced, full)]
     assert moments[0] == pytest.approx(moments[1], rel=1e-10)
     assert len(reduced.mapping) == 64
+
+
+def test_a_mesh_without_the_symmetry_of_the_crystal_is_reduced_by_what_it_has() -> None:
+    crystal = prototype("fluorite")
+    dynamics = symmetric_dynamics(crystal)
+    mesh = regular_mesh(crystal, (2, 3, 4))
+    full = np.stack(np.meshgrid(*map(np.arange, (4, 3, 2)), indexing="ij"), axis=-1).reshape(-1, 3)[:, ::-1]
+    expected = dynamics.frequencies(full / np.array([2.0, 3.0, 4.0]))
+    assert dynamics.frequencies(mesh.qpoints)[mesh.mapping] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["fluorite", "corundum", "anatase", "wurtzite", "baddeleyite"])
+def test_the_chosen_mesh_has_the_symmetry_of_the_crystal(name: str) -> None:
+    crystal = prototype(name)
+    sheared = Crystal(np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]]) @ crystal.lattice, crystal.positions, crystal.numbers)
+    for one in (crystal, sheared):
+        shape = np.array(mesh_shape(one, 0.05))
+        turned = point_group_rotations(one).swapaxes(1, 2) * shape[:, None] / shape[None, :]
+        assert np.abs(turned - np.round(turned)).max() < 1e-9
+        assert np.all(np.linalg.norm(one.reciprocal, axis=1) / shape <= 0.05)
