@@ -65,13 +65,12 @@ def along(permittivity: Complex[ndarray, "grid 3 3"], direction: Float[ndarray, 
 
 
 def refractive_index(permittivity: Complex[ndarray, "grid"]) -> Complex[ndarray, "grid"]:
-    """n + ik = √ε, the root with k ≥ 0.
+    """n + ik = √ε, the root with n ≥ 0 and k ≥ 0; a negative ε₂ is rounding (nothing amplifies light) and made zero.
 
-    >>> refractive_index(np.array([2.25 + 0j, -4.0 + 0j])).tolist()
-    [(1.5+0j), 2j]
+    >>> refractive_index(np.array([2.25 + 0j, -4.0 + 0j, 2.25 - 1e-16j])).tolist()
+    [(1.5+0j), 2j, (1.5+0j)]
     """
-    root = np.sqrt(permittivity)
-    return np.where(root.imag < 0, -root, root)
+    return np.sqrt(permittivity.real + 1j * (np.maximum(permittivity.imag, 0.0) + 0.0))
 
 
 def absorption_coefficient(
@@ -181,7 +180,7 @@ def _reflected_field(
 
 
 def _square_root(matrix: Complex[ndarray, "grid 2 2"]) -> Complex[ndarray, "grid 2 2"]:
-    """The root whose eigenvalues have positive imaginary parts: (M + √det)/(μ₁ + μ₂)."""
+    """The root whose eigenvalues have no negative part, real or imaginary: (M + √det)/(μ₁ + μ₂)."""
     half_trace = np.trace(matrix, axis1=1, axis2=2) / 2
     spread = np.sqrt(half_trace**2 - np.linalg.det(matrix))
     first, second = refractive_index(half_trace + spread), refractive_index(half_trace - spread)

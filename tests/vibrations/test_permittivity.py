@@ -155,6 +155,17 @@ def test_a_face_with_principal_axes_reflects_each_polarisation_as_its_axis():
     assert np.abs(between - reflectivity(along(tensor, x + y))).max() > 0.05
 
 
+def test_rounding_does_not_turn_a_transparent_crystal_into_a_mirror():
+    """Both axes in the face are alike, ε₂ is zero, and products with a turned cell leave noise in the tensor."""
+    generator = np.random.default_rng(2)
+    turned, _ = np.linalg.qr(generator.normal(size=(3, 3)))
+    tensors = (turned @ np.diag([8.8, 8.8, 9.7]) @ turned.T).astype(complex)[None].repeat(50, axis=0)
+    noisy = tensors + 1e-15j * generator.normal(size=tensors.shape)
+    expected = np.abs((np.sqrt(8.8) - 1) / (np.sqrt(8.8) + 1)) ** 2
+    assert face_reflectivity(noisy, turned[:, 2], turned[:, 0]) == pytest.approx(expected, rel=1e-6)
+    assert reflectivity(np.array([8.8 - 1e-16j, 8.8 + 0j])) == pytest.approx(expected)
+
+
 def test_any_face_of_a_triclinic_crystal_reflects_as_the_waves_inside_it_demand():
     """Against the waves found from the impermeability ε⁻¹, whose part in the face they see."""
     grid = np.linspace(10, 1200, 60)
