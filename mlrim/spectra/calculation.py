@@ -20,6 +20,7 @@ from mlrim.vibrations.density_of_states import DensityOfStates, MeshModes, refin
 from mlrim.vibrations.displacements import Displacements, mean_square_displacements
 from mlrim.vibrations.gamma import GammaModes
 from mlrim.vibrations.normal_modes import NormalModes
+from mlrim.vibrations.permittivity import SOFTEST
 
 Result = TypeVar("Result")
 
@@ -97,7 +98,7 @@ def missing_infrared(basis: Basis) -> str:
         return "symmetry forbids Born charges: no mode has a dipole"
     if not any(mode.irrep.infrared and not mode.acoustic for mode in basis.gamma.modes):
         return "no optical mode is infrared-active by symmetry"
-    return ""
+    return missing_modes(basis.transverse)
 
 
 def missing_raman(basis: Basis) -> str:
@@ -106,7 +107,14 @@ def missing_raman(basis: Basis) -> str:
         return "no Raman tensors are known"
     if not any(mode.irrep.raman and not mode.acoustic for mode in basis.gamma.modes):
         return "no optical mode is Raman-active by symmetry"
-    return ""
+    return missing_modes(basis.transverse)
+
+
+def missing_modes(transverse: NormalModes) -> str:
+    """Says that there is no mode to be seen, where there is none."""
+    if np.any(transverse.frequencies > SOFTEST):
+        return ""
+    return "all optical modes are imaginary: the structure is not stable in this model"
 
 
 def unless_impossible(name: str, calculate: Callable[[], Result], absent: dict[str, str]) -> Result | None:

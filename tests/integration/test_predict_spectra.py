@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mlrim.lattice.force_constants import PairForceConstants
 from mlrim.lattice.symmetry import space_group
 from mlrim.pipeline import Settings, predict_structure
-from mlrim.predictors import Known, LongRange, load_predictor
+from mlrim.predictors import ForceConstantPrediction, Known, LongRange, load_predictor
+from mlrim.report.folder import write_prediction
 from mlrim.responses import LearnedResponse, averaged, complete_response
+from mlrim.spectra.raman import chosen_geometries
 from mlrim.spectra.settings import InfraredSettings, RamanSettings, SpectraSettings
 from mlrim.structures import read_structure
 from tests.integration.conftest import Finished
@@ -310,3 +313,31 @@ def test_anti_stokes_lines_are_weaker_by_the_boltzmann_factor(seven):
     shift, laser = float(raman.wavenumbers[raman.total.argmax()]), 1e7 / 532
     expected = np.exp(-1.438776877 * shift / 300) * ((laser + shift) / (laser - shift)) ** 3
     assert anti_stokes / stokes == pytest.approx(expected, rel=0.01)
+
+
+class PushingSprings:
+    """Force constants of the wrong sign."""
+
+    description = "pushing springs"
+
+    def __call__(self, crystal, known) -> ForceConstantPrediction:
+        right = load_predictor("rim")(crystal, known)
+        pairs, blocks = right.short_range
+        return ForceConstantPrediction(PairForceConstants(pairs, -blocks), right.long_range)
+
+
+def test_an_unstable_crystal_is_predicted_without_spectra(seven, tmp_path):
+    structure = read_structure(seven / "MgO.cif")
+    prediction = predict_structure(structure, PushingSprings(), COARSE)
+    assert prediction.infrared is None
+    assert "imaginary" in prediction.absent["infrared"]
+    assert prediction.quality.lst_deviation is None
+    folder = write_prediction(prediction, tmp_path, figures=["png"])
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["gamma"]["imaginary_optical_modes"] == 3
+    assert not (folder / "infrared.png").exists()
+
+
+def test_geometries_with_brackets_are_separated_by_blanks():
+    found = chosen_geometries("z(xx)-z [110]([1-10] c)[-1-10]")
+    assert [geometry.label for geometry in found] == ["z(xx)-z", "[110]([1-10] c)[-1-10]"]
