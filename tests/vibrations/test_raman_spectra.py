@@ -13,7 +13,7 @@ from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.rim.bond_polarizability import bond_polarizability_tensors
 from mlrim.vibrations.gamma import gamma_modes
 from mlrim.vibrations.normal_modes import modes_along
-from mlrim.vibrations.raman import differential_cross_sections, mode_raman_tensors, raman_lines
+from mlrim.vibrations.raman import differential_cross_sections, mode_raman_tensors, raman_invariants, raman_lines
 from mlrim.vibrations.raman_spectra import (
     RamanConditions,
     RamanCrystal,
@@ -74,6 +74,19 @@ def test_selection_rules_of_zincblende(zincblende, notation, transverse, longitu
     unit = float(element.sum()) / 6
     found = np.array(strengths(zincblende, notation)) / unit
     assert found == pytest.approx([transverse, longitudinal], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "name", ["fluorite", "pyrite", "rutile", "anatase", "corundum", "calcite", "quartz", "wurtzite", "MoS2", "GdFeO3"]
+)
+def test_modes_scatter_when_their_irrep_allows_it(name):
+    """Tensors against characters: A2g of rutile and corundum are silent, and no allowed mode is."""
+    crystal = raman_crystal(name)
+    activity = raman_invariants(mode_raman_tensors(crystal.transverse, crystal.raman_tensors)).activity
+    optical = [mode for mode in crystal.gamma.modes if not mode.acoustic]
+    allowed = np.array([mode.irrep.raman for mode in optical for _ in range(mode.degeneracy)])
+    assert activity[~allowed].max(initial=0.0) < 1e-20 * activity.max()
+    assert activity[allowed].min() > 1e-12 * activity.max()
 
 
 def test_forward_scattering_has_the_modes_without_field(zincblende):
