@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mlrim.report.formula import chemical_formula
 from mlrim.report.mode_table import mode_columns
 from mlrim.report.prediction import Prediction
 from mlrim.vibrations.gamma import DirectionalMode, GammaModes
@@ -39,7 +40,7 @@ def gamma_table(prediction: Prediction) -> "Table":
     from rich.text import Text
 
     crystal, group = prediction.dynamics.crystal, prediction.space_group
-    title = f"{crystal.reduced_formula} ({group.symbol}), Γ modes: {prediction.model}"
+    title = f"{chemical_formula(crystal)} ({group.symbol}), Γ modes: {prediction.model}"
     table = Table(
         title=title,
         box=SIMPLE_HEAD,

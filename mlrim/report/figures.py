@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlrim.report.drawing import ELEMENT_COLOURS, new_figure
+from mlrim.report.formula import chemical_formula
 from mlrim.report.prediction import Prediction
 from mlrim.report.spectra_figures import infrared_figure, raman_figure
 from mlrim.units import THZ_TO_CM1
@@ -40,7 +41,7 @@ def dispersion_figure(prediction: Prediction) -> "Figure":
     dos.sharey(bands)
     dos.tick_params(labelleft=False)
     crystal, group = prediction.dynamics.crystal, prediction.space_group
-    bands.set_title(f"{crystal.reduced_formula}, {group.symbol}: {prediction.model}", fontsize=9)
+    bands.set_title(f"{chemical_formula(crystal)}, {group.symbol}: {prediction.model}", fontsize=9)
     return figure
 
 

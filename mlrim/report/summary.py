@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 import mlrim
+from mlrim.report.formula import chemical_formula
 from mlrim.report.mode_table import mode_columns
 from mlrim.report.prediction import Prediction
 from mlrim.report.spectra_summary import SPECTRA_UNITS, spectra_sections
@@ -72,7 +73,7 @@ def summary(prediction: Prediction) -> dict[str, Any]:
 def _crystal(prediction: Prediction) -> dict[str, Any]:
     crystal, group = prediction.dynamics.crystal, prediction.space_group
     return {
-        "formula": crystal.reduced_formula,
+        "formula": chemical_formula(crystal),
         "cell_formula": crystal.formula,
         "space_group": group.symbol,
         "space_group_number": group.number,

@@ -23,6 +23,8 @@ from mlrim.vibrations.optical_constants import OpticalConstants, along, face_pri
 from mlrim.vibrations.permittivity import Oscillators, oscillators
 
 CUBIC, UNIAXIAL, ORTHOGONAL = ("cubic",), ("tetragonal", "trigonal", "hexagonal"), ("orthorhombic",)
+DIPOLE_FREE = 1e-8
+"""Modes whose effective charge is below this share of the largest have none by symmetry."""
 SCREENED = (
     "the charges are those of rigid ions, Z*/√ε∞, and ε∞ is set to one: infrared intensities are too small by a factor "
     "of about ε∞, ε(ω) is ε(ω)/ε∞, and reflectivities are too small outside the bands; give born=… or response=…"
@@ -93,7 +95,7 @@ def infrared_spectra(
     options = settings.infrared
     modes = infrared_modes(transverse, response.born_charges)
     widths = mode_widths(settings.widths_file or options.width, transverse.frequencies)
-    model = oscillators(modes, response.dielectric, widths)
+    model = polar_oscillators(modes, response.dielectric, widths)
     grid = spectrum_grid(highest_mode(dynamics, gamma, transverse), float(widths.min()), settings.wavenumbers)
     permittivity = model.permittivity(grid)
     axes = optical_axes(model.static, crystal_system, gamma.action.axes)
@@ -117,6 +119,16 @@ def infrared_spectra(
         options.thickness,
         [text for text in (SCREENED if response.screened else "", model.statement) if text],
     )
+
+
+def polar_oscillators(
+    modes: InfraredModes, electronic: Float[ndarray, "3 3"], widths: Float[ndarray, "modes"]
+) -> Oscillators:
+    """The oscillators of the modes that carry a dipole."""
+    sizes = np.linalg.norm(modes.charges, axis=1)
+    polar = sizes > DIPOLE_FREE * sizes.max(initial=0.0)
+    seen = InfraredModes(modes.frequencies[polar], modes.charges[polar], modes.normalized_charges[polar], modes.volume)
+    return oscillators(seen, electronic, widths[polar])
 
 
 def reflectivities(
