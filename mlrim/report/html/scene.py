@@ -88,7 +88,7 @@ def _gamma_mode(
     masses: Float[ndarray, "atoms"],
 ) -> dict[str, Any]:
     vectors = scaled_displacements(eigenvectors[None], masses)[0].real
-    return {"frequency": frequency, "irrep": symbol, "vectors": np.round(vectors, 5) + 0.0}
+    return {"frequency": frequency, "irrep": symbol, "vectors": np.round(vectors, 4) + 0.0}
 
 
 def _longitudinal_vectors(

@@ -64,6 +64,7 @@ mlrim.bandTraces = ({ segments, tables: { bands } }) => {
   const broken = (values) => segments.flatMap(([start, stop]) => [...values.slice(start, stop), null]);
   const indices = bands.distance_per_angstrom.map((_, index) => index);
   const x = broken(bands.distance_per_angstrom);
+  const width = mlrim.bandKeys(bands).length > 60 ? 0.9 : 1.6;
   return mlrim.bandKeys(bands).map((key, band) => {
     const y = broken(bands[key].map((value) => value * mlrim.THZ_TO_CM1));
     return {
@@ -74,7 +75,7 @@ mlrim.bandTraces = ({ segments, tables: { bands } }) => {
       customdata: broken(indices),
       text: y.map((value) => (value === null ? "" : mlrim.frequency(value))),
       meta: band,
-      line: { color: mlrim.colour(0), width: 1.6 },
+      line: { color: mlrim.colour(0), width },
       hovertemplate: `%{text} cm⁻¹<extra>band ${band + 1}</extra>`,
       showlegend: false,
     };
