@@ -131,9 +131,15 @@ def run_job(
     from mlrim.report.console import show
     from mlrim.report.folder import write_prediction
 
-    structure, known = job.read()
-    prediction = predict_structure(structure, predictor, settings, known, response)
-    folder = write_prediction(prediction, out, figures)
+    with console.status(job.label) as status:
+        structure, known = job.read()
+
+        def stage(name: str) -> None:
+            status.update(f"{structure.name}: {name}")
+
+        prediction = predict_structure(structure, predictor, settings, known, response, stage)
+        stage("files and report")
+        folder = write_prediction(prediction, out, figures)
     show(prediction, console)
     return folder
 

@@ -5,7 +5,7 @@ added → modes, bands, density of states, thermal properties, spectra → a fol
 folder, which appears complete or not at all; one structure that fails does not stop the others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -32,6 +32,13 @@ from mlrim.vibrations.dispersion import dispersion
 from mlrim.vibrations.gamma import GammaModes, directional_modes, gamma_modes
 from mlrim.vibrations.normal_modes import transverse_modes
 from mlrim.vibrations.thermal import thermal_properties
+
+Stage = Callable[[str], object]
+"""Is told in words what is being calculated."""
+
+
+def silently(stage: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +73,20 @@ def predict_structure(
     settings: Settings,
     known: Known | None = None,
     response: ResponsePredictor | None = None,
+    stage: Stage = silently,
 ) -> Prediction:
     """Predict everything about one structure.
 
     Args:
+        stage: is told what is being calculated.
         known: Born charges, ε∞, Raman tensors and force constants from elsewhere; better than any prediction.
         response: model of Born charges, ε∞ and Raman tensors, for those that are not known.
     """
     crystal, group = structure.crystal, space_group(structure.crystal)
+    stage("Born charges, ε∞ and Raman tensors")
     learned = None if response is None else response(crystal)
     known = informed(known or Known(), learned, response.description if response else "")
+    stage("force constants")
     predicted = predictor(crystal, known)
     short_range, residuals = impose_symmetry(predicted.short_range, crystal, group)
     answer = complete_response(crystal, group, known, predicted.long_range, learned)
@@ -88,6 +99,7 @@ def predict_structure(
         model=predictor.description,
         residuals=residuals,
         warnings=[*structure.warnings, *predicted.warnings, *answer.warnings],
+        stage=stage,
     )
 
 
@@ -101,18 +113,23 @@ def observe(
     model: str,
     residuals: dict[str, float],
     warnings: Sequence[str] = (),
+    stage: Stage = silently,
 ) -> Prediction:
     """All observables of known lattice dynamics and response."""
     crystal = dynamics.crystal
     supercell = choose_supercell(crystal, settings)
+    stage("Γ modes")
     gamma = along_directions(gamma_modes(dynamics), dynamics, settings.spectra.directions)
     transverse = transverse_modes(dynamics, gamma)
+    stage("density of states")
     mesh = mesh_modes(dynamics, settings.mesh or mesh_shape(crystal, settings.mesh_spacing))
     density = density_of_states(mesh)
     thermal = thermal_properties(mesh.frequencies, mesh.weights, temperature_grid(settings.temperatures))
     correction = None if response.born_charges is None else response.correction
+    stage("spectra")
     basis = Basis(dynamics, group, gamma, transverse, response, mesh, density, thermal.temperatures)
     spectra = calculate_spectra(basis, settings.spectra)
+    stage("bands")
     return Prediction(
         name=structure.name,
         source=str(structure.path),

@@ -104,7 +104,7 @@ def test_a_bad_structure_does_not_stop_the_others(tmp_path, predict):
     assert done.status == 1
     assert "1 of 3 structures failed" in done.errors
     assert "b.cif" in done.errors
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "index.html"]
 
 
 def test_a_glob_with_equal_names_gets_separate_folders(tmp_path, predict):
@@ -112,7 +112,7 @@ def test_a_glob_with_equal_names_gets_separate_folders(tmp_path, predict):
         (tmp_path / folder).mkdir()
         caesium_chloride(tmp_path / folder / "CsCl.cif")
     assert predict("ckpt=rim", f"structure={tmp_path}/*/CsCl.cif", f"out={tmp_path / 'out'}", *QUICK).status == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CsCl", "CsCl_2"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["CsCl", "CsCl_2", "index.html"]
 
 
 def test_quiet_prints_nothing(tmp_path, predict):
