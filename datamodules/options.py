@@ -1,6 +1,7 @@
 """Commands with `key=value` arguments: every mistake found is told in one message, before anything runs."""
 
 import dataclasses
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,15 @@ from mlrim.configuration.types import describe, fits, mismatch
 
 Options = TypeVar("Options")
 BAD_CONFIGURATION = 2
+
+
+class Values(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number too; YAML 1.1 wants a dot and a sign in it."""
+
+
+Values.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 class Declared(NamedTuple):
@@ -83,7 +93,7 @@ def usage(name: str, options: type) -> str:
 
 
 def _value(key: str, text: str, annotation: Any) -> tuple[Any, Problem | None]:
-    """The first reading of a text that the option allows: as YAML, as a number (YAML takes 1e-5 for text), as text."""
+    """The first reading of a text that the option allows: as YAML, as text."""
     if text in ("", "''", '""') and not fits(None, annotation):
         return None, Problem(key, "is empty.", describe(annotation))
     readings = _readings(text)
@@ -97,13 +107,11 @@ def _value(key: str, text: str, annotation: Any) -> tuple[Any, Problem | None]:
 
 
 def _readings(text: str) -> list[Any]:
-    readings: list[Any] = []
-    for read in (yaml.safe_load, float, str):
-        try:
-            readings.append(read(text))
-        except (yaml.YAMLError, ValueError):
-            continue
-    return readings
+    """What a text may mean: a YAML value, and the text itself."""
+    try:
+        return [yaml.load(text, Values), text]
+    except (yaml.YAMLError, ValueError):
+        return [text]
 
 
 def _is_needed(field: dataclasses.Field) -> bool:

@@ -44,7 +44,7 @@ def command(name: str, schema: type, checks: Iterable[Check] = ()) -> Callable[[
                 print(f"python {name}.py key=value …\n\n{path.read_text(encoding='utf-8')}")
                 return
             values, problems = merged(arguments, yaml.safe_load(path.read_text(encoding="utf-8")), schema)
-            problems += [problem for check in checks if not problems for problem in check(values)]
+            problems += [problem for check in checks for problem in found_by(check, values, problems)]
             if problems:
                 stop(f"{report(problems)}\n\nAll options: python {name}.py --help", BAD_CONFIGURATION)
             speaking_plainly(lambda: action(built(values, schema)))
@@ -52,6 +52,19 @@ def command(name: str, schema: type, checks: Iterable[Check] = ()) -> Callable[[
         return main
 
     return decorate
+
+
+def found_by(check: Check, values: dict[str, Any], problems: Sequence[Problem]) -> list[Problem]:
+    """What a check finds; it may stumble over values that are reported already."""
+    reported = {problem.location for problem in problems}
+    found: list[Problem] = []
+    try:
+        for problem in check(values):
+            found.append(problem)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        if not reported:
+            raise
+    return [problem for problem in found if problem.location not in reported]
 
 
 def merged(arguments: Sequence[str], defaults: dict[str, Any], schema: type) -> tuple[dict[str, Any], list[Problem]]:

@@ -315,6 +315,21 @@ def test_anti_stokes_lines_are_weaker_by_the_boltzmann_factor(seven):
     assert anti_stokes / stokes == pytest.approx(expected, rel=0.01)
 
 
+def test_mistakes_of_every_kind_are_told_together(predict, seven, tmp_path):
+    wrong = ("raman.geometry=nonsense", "raman.width=-3", "infrared.matrix=cheese", "directions=[12")
+    done = predict("ckpt=rim", f"structure={seven / 'MgO.cif'}", f"out={tmp_path / 'out'}", *wrong)
+    assert done.status == 2
+    assert "4 problems" in done.errors
+    assert [word for word in wrong if word.partition("=")[0] not in done.errors] == []
+
+
+def test_numbers_with_an_exponent_are_numbers(predict, seven, tmp_path):
+    numbers = ("symprec=1e-3", "raman.laser=5.32e2", "wavenumbers=[0,1e3,2e0]", "instrument=1e0")
+    arguments = ("ckpt=rim", f"structure={seven / 'MgO.cif'}", f"out={tmp_path}", *QUICK, *numbers)
+    assert predict(*arguments) == (0, "", "")
+    assert len(read_csv(tmp_path / "MgO" / "infrared.csv")["wavenumber_cm1"]) == 501
+
+
 class PushingSprings:
     """Force constants of the wrong sign."""
 
