@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.errors import UserError
@@ -22,6 +23,9 @@ from mlrim.models.response import Response, ResponseModel, dielectric_tensor
 
 if TYPE_CHECKING:
     from mlrim.checkpoint import LoadedModel
+
+ALLOY_GAP = 0.1
+"""Probability that a crystal of metallic elements only has a gap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +90,27 @@ def evaluate(
     with torch.no_grad():
         found = model(graph.to(device), raman=model.knows_raman)
     group = None if symprec is None else space_group(crystal, symprec)
-    return _answer(found, group, [formal.warning] if formal.warning else [])
+    gap = ALLOY_GAP if all_metals(crystal.numbers) else 1.0
+    return _answer(found, group, gap, [formal.warning] if formal.warning else [])
 
 
-def _answer(found: Response, group: SpaceGroup | None, warnings: list[str]) -> NetworkAnswer:
-    """The answer in float64, with the symmetry that single precision and symprec have blurred."""
+def all_metals(numbers: Int[ndarray, "atoms"]) -> bool:
+    """Whether a crystal has metallic elements only, as elements and alloys have; databases of response lack them.
+
+    >>> all_metals(np.array([13])), all_metals(np.array([12, 8]))
+    (True, False)
+    """
+    from pymatgen.core import Element
+
+    return all(Element.from_Z(int(number)).is_metal for number in np.unique(numbers))
+
+
+def _answer(found: Response, group: SpaceGroup | None, gap: float, warnings: list[str]) -> NetworkAnswer:
+    """The answer in float64, with the symmetry that single precision and symprec have blurred.
+
+    Args:
+        gap: probability of a gap before the network is asked.
+    """
     born = _array(found.born_charges)
     dielectric = _array(dielectric_tensor(found.log_susceptibility.double()))[0]
     raman = None if found.raman_tensors is None else _array(found.raman_tensors)
@@ -101,7 +121,7 @@ def _answer(found: Response, group: SpaceGroup | None, warnings: list[str]) -> N
         born - born.mean(axis=0),
         (dielectric + dielectric.T) / 2,
         None if raman is None else raman - raman.mean(axis=0),
-        float(torch.sigmoid(-found.metal_logit.double())[0]),
+        gap * float(torch.sigmoid(-found.metal_logit.double())[0]),
         warnings,
     )
 

@@ -157,3 +157,11 @@ def test_answers_have_the_symmetry_of_the_crystal(make) -> None:
         np.testing.assert_allclose(answer.born_charges[moved], born, atol=1e-8)
         np.testing.assert_allclose(answer.raman_tensors[moved], raman, atol=1e-8)
         np.testing.assert_allclose(turn @ answer.dielectric @ turn.T, answer.dielectric, atol=1e-8)
+
+
+def test_a_crystal_of_metals_only_is_taken_for_a_metal() -> None:
+    torch.manual_seed(0)
+    network = ResponseModel(16, 4, 4, layers=1, edge_features=8, update_hidden=16, head_hidden=16).eval()
+    lattice = 2.02 * (np.ones((3, 3)) - np.eye(3))
+    aluminium = Crystal.from_fractional(lattice, np.zeros((1, 3)), np.array([13]))
+    assert evaluate(network, aluminium, "pbesol").insulator_probability <= 0.1
