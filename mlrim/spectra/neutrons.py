@@ -54,6 +54,11 @@ def neutron_spectra(
 
 
 def displacement_temperatures(temperatures: Float[ndarray, "temperatures"]) -> Float[ndarray, "chosen"]:
-    """The temperatures (K) that thermal motion is written for: at most about twenty of those of the other tables."""
-    kept = temperatures[:: max(1, len(temperatures) // 20)]
-    return np.unique(np.concatenate([kept, temperatures[np.isclose(temperatures, 298.15)]]))
+    """The temperatures (K) that thermal motion is written for: about twenty of those of the other tables, and 298.15 K.
+
+    >>> displacement_temperatures(np.unique(np.append(np.arange(0.0, 1001.0, 10.0), 298.15)))[4:9].tolist()
+    [200.0, 250.0, 298.15, 300.0, 350.0]
+    """
+    room = np.isclose(temperatures, 298.15)
+    regular = temperatures[~room]
+    return np.unique(np.concatenate([regular[:: max(1, len(regular) // 20)], temperatures[room]]))
