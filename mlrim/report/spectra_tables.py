@@ -33,7 +33,7 @@ def infrared_spectrum_columns(infrared: InfraredSpectra) -> Columns:
         }
     for label, values in infrared.reflectivities.items():
         columns[f"reflectivity_{label}"] = values
-    columns["napierian_molar_absorption_l_per_mol_cm"] = infrared.molar_absorption
+    columns["molar_absorption_l_per_mol_cm"] = infrared.molar_absorption
     columns["pellet_absorption_per_cm"] = infrared.pellet.absorption_coefficient
     columns["pellet_transmission"] = infrared.transmission
     return columns
