@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.lattice.crystal import Crystal
-from mlrim.lattice.detection import SYMPREC, symmetry_dataset
+from mlrim.lattice.detection import SYMPREC, point_group_rotations, symmetry_dataset
 from mlrim.lattice.symmetry import space_group
 from mlrim.vibrations.mulliken import PointGroupGeometry, mulliken_symbol
 
@@ -53,7 +53,8 @@ class PointGroupAction:
         symbol: international symbol of the point group.
         rotations: Cartesian matrices, shape (operations, 3, 3).
         permutations: operation g takes atom j to atom permutations[g, j], shape (operations, atoms).
-        axes: conventional lattice vectors as rows, Å, in the crystal's orientation.
+        axes: conventional lattice vectors as rows, Å, in the crystal's orientation: of the choices that symmetry leaves
+            open, the one closest to the Cartesian axes.
     """
 
     symbol: str
@@ -111,8 +112,42 @@ def point_group_action(crystal: Crystal, symprec: float = SYMPREC) -> PointGroup
     dataset = symmetry_dataset(crystal, symprec)
     _, first = np.unique(group.rotations.reshape(-1, 9), axis=0, return_index=True)
     first = np.sort(first)  # a cell that is not primitive lists every rotation several times
-    axes = np.linalg.inv(dataset.transformation_matrix).T @ crystal.lattice
+    axes = conventional_axes(crystal.lattice, dataset.transformation_matrix, group.rotations[first])
     return PointGroupAction(group.point_group, _orthogonal(group.cartesian[first]), group.permutations[first], axes)
+
+
+def conventional_axes(
+    lattice: Float[ndarray, "3 3"], transformation: Float[ndarray, "3 3"], rotations: Int[ndarray, "operations 3 3"]
+) -> Float[ndarray, "3 3"]:
+    """Conventional lattice vectors as rows, as close to the Cartesian axes as the choices left by symmetry allow.
+
+    The setting is found from a primitive cell and may be turned against the axes of the file (by 90° in cubic
+    crystals). Turns that map the lattice and the point group onto themselves lead to the same setting of the point
+    group. Where no axis has more than two-fold symmetry only the senses of the axes are left to choose, also if
+    lengths happen to be equal.
+
+    Args:
+        lattice: primitive lattice vectors as rows.
+        transformation: spglib's transformation matrix, to the conventional cell.
+        rotations: of the point group, in fractional coordinates.
+    """
+    rows = np.linalg.inv(transformation).T
+    group = {rotation.tobytes() for rotation in rotations.astype(np.int64)}
+    only_senses = all(np.array_equal(rotation @ rotation, np.eye(3)) for rotation in rotations)
+    best, closest = rows @ lattice, -np.inf
+    points = Crystal.from_fractional(lattice, np.zeros((1, 3)), np.array([1]), np.array([1.0]))
+    for turn in point_group_rotations(points):
+        turned = rows @ turn.T
+        keeps_axes = np.allclose(np.abs(turned @ np.linalg.inv(rows)), np.eye(3))
+        inverse = np.round(np.linalg.inv(turn)).astype(np.int64)
+        keeps_group = all((turn @ rotation @ inverse).tobytes() in group for rotation in rotations.astype(np.int64))
+        if np.linalg.det(turn) < 0 or not keeps_group or (only_senses and not keeps_axes):
+            continue
+        axes = turned @ lattice
+        closeness = np.trace(axes / np.linalg.norm(axes, axis=1)[:, None])
+        if closeness > closest + 1e-6:
+            best, closest = axes, closeness
+    return best
 
 
 def irreducible_characters(rotations: Float[ndarray, "operations 3 3"]) -> list[Float[ndarray, "operations"]]:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import spglib
 
-from mlrim.vibrations.irreps import PointGroupAction, irreducible_characters, point_group_action
+from mlrim.lattice.crystal import Crystal
+from mlrim.structures import primitive_crystal
+from mlrim.vibrations.irreps import PointGroupAction, conventional_axes, irreducible_characters, point_group_action
 from tests.vibrations.prototypes import prototype
 
 # Optical modes at Γ, as published: rutile Porto et al. (1967), corundum Porto and Krishnan (1967), wurtzite Arguello
@@ -121,3 +123,25 @@ def test_isotypic_bases_span_all_displacements(name):
     action = point_group_action(prototype(name))
     basis = np.concatenate([action.isotypic_basis(irrep) for irrep in action.irreps], axis=1)
     assert basis.T @ basis == pytest.approx(np.eye(3 * action.permutations.shape[1]), abs=1e-9)
+
+
+FACE_CENTRED = np.array([[0, 0, 0], [0, 0.5, 0.5], [0.5, 0, 0.5], [0.5, 0.5, 0]])
+
+
+@pytest.mark.parametrize("shift", [0.25, 0.5, 0.75])
+def test_axes_of_a_face_centred_cell_are_those_of_the_file(shift):
+    """Zincblende in both orientations, and rock salt: the primitive cell alone would allow turned axes."""
+    fractional = np.concatenate([FACE_CENTRED, FACE_CENTRED + shift])
+    cell = Crystal.from_fractional(5.4 * np.eye(3), fractional, np.repeat([30, 16], 4), np.repeat([65.4, 32.1], 4))
+    crystal, _ = primitive_crystal(cell)
+    assert crystal.n_atoms == 2
+    assert point_group_action(crystal).axes == pytest.approx(5.4 * np.eye(3), abs=1e-9)
+
+
+def test_axes_of_an_orthorhombic_crystal_keep_their_order_though_lengths_are_equal():
+    mmm = np.array([np.diag(signs) for signs in np.array(np.meshgrid(*[[1, -1]] * 3)).reshape(3, 8).T])
+    setting = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, -1.0]])
+    axes = conventional_axes(4 * np.eye(3), np.linalg.inv(setting).T, mmm)
+    assert np.abs(axes) == pytest.approx(4 * np.abs(setting))
+    assert axes[2, 2] == pytest.approx(4)
+    assert np.linalg.det(axes) == pytest.approx(64)
