@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from mlrim.lattice.qpath import QPath
+from mlrim.report.formula import chemical_formula
 from mlrim.report.path_modes import path_modes
 from mlrim.report.prediction import Prediction
 
@@ -38,7 +39,7 @@ def phononwebsite(prediction: Prediction, most_numbers: int = MOST_NUMBERS) -> d
     phases = np.exp(2j * np.pi * (qpoints @ crystal.fractional.T))
     vectors = modes.displacements * phases[:, None, :, None]
     return {
-        "name": crystal.reduced_formula,
+        "name": chemical_formula(crystal),
         "formula": crystal.formula,
         "natoms": crystal.n_atoms,
         "lattice": _rounded(crystal.lattice, 8),

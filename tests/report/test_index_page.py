@@ -6,6 +6,7 @@ import re
 import pytest
 
 from mlrim.report.folder import write_prediction
+from mlrim.report.formula import chemical_formula
 from mlrim.report.html import write_index
 from mlrim.report.html.index import entries, largest_splitting
 from mlrim.units import THZ_TO_CM1
@@ -31,6 +32,8 @@ def out(predictions, tmp_path_factory):
     (out / "notes").mkdir()
     (out / "broken").mkdir()
     (out / "broken" / "summary.json").write_text("{", encoding="utf-8")
+    (out / "older").mkdir()
+    (out / "older" / "summary.json").write_text('{"name": "older"}', encoding="utf-8")
     write_index(out)
     return out
 
@@ -54,9 +57,9 @@ def test_every_structure_is_listed_with_its_figures(out, predictions):
     assert found.keys() == {prediction.name for prediction in predictions}
     for prediction in predictions:
         entry = found[prediction.name]
-        assert entry.highest == pytest.approx(prediction.mesh.frequencies.max() * THZ_TO_CM1, rel=1e-6)
+        assert entry.highest == pytest.approx(prediction.highest_cm1, rel=1e-6)
         assert entry.warnings == prediction.warnings
-        assert entry.formula == prediction.dynamics.crystal.reduced_formula
+        assert entry.formula == chemical_formula(prediction.dynamics.crystal)
         polar = [mode for modes in prediction.gamma.directional.values() for mode in modes]
         splittings = [
             mode.frequency_cm1 - prediction.gamma.modes[mode.partner].frequency_cm1

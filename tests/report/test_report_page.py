@@ -252,6 +252,8 @@ def test_a_click_on_a_band_starts_that_mode(page, prediction):
     title = page.find_element("id", "mode-title").text
     frequency = prediction.dispersion.frequencies[q, band] * THZ_TO_CM1
     assert f"{frequency:.1f} cm⁻¹" in title
+    marked = page.execute_script("return document.getElementById('chart-dispersion').data.at(-1).y")
+    assert marked == [pytest.approx(frequency, abs=1e-3)]
 
 
 def test_the_table_sorts_by_a_click_and_by_the_keyboard(page, prediction):
@@ -313,7 +315,7 @@ def test_charts_show_the_tables(page, prediction):
     )
     bands = np.array([y for _, y in drawn["chart-dispersion"][: prediction.dispersion.frequencies.shape[1]]])
     np.testing.assert_allclose(bands.T, prediction.dispersion.frequencies * THZ_TO_CM1, rtol=1e-5, atol=1e-4)
-    reflectivity = [constants.reflectivity for constants in prediction.infrared.constants.values()]
+    reflectivity = list(prediction.infrared.reflectivities.values())
     np.testing.assert_allclose([y for _, y in drawn["chart-infrared-reflectivity"]], reflectivity, rtol=1e-5, atol=1e-6)
     powder = dict(drawn["chart-raman-powder"])
     np.testing.assert_allclose(

@@ -13,6 +13,7 @@ AXES = {
     "parallel": "E ∥ axis",
     **{name: f"E ∥ {name}" for name in "abc"},
     **{name: f"principal axis {name}" for name in "123"},
+    **{f"face_{number}": f"chosen face, its axis {number}" for number in (1, 2)},
 }
 
 
@@ -64,7 +65,7 @@ def infrared_charts(prediction: Prediction) -> list[Chart]:
     abscissa = ("infrared", "wavenumber_cm1", "wavenumber (cm⁻¹)")
     axes = {axis: AXES.get(axis, axis) for axis in infrared.constants}
     pellet = (Line("transmission", "pellet_transmission"),)
-    reflected = tuple(Line(label, f"reflectivity_{axis}") for axis, label in axes.items())
+    reflected = tuple(Line(AXES.get(axis, axis), f"reflectivity_{axis}") for axis in infrared.reflectivities)
     real = [Line(_named("ε₁", label, axes), f"epsilon1_{axis}") for axis, label in axes.items()]
     imaginary = [Line(_named("ε₂", label, axes), f"epsilon2_{axis}", dashed=True) for axis, label in axes.items()]
     losses = tuple(Line(label, f"energy_loss_{axis}") for axis, label in axes.items())

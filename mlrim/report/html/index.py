@@ -27,7 +27,7 @@ class Entry:
 
     Attributes:
         link: address of its report, or of its folder where there is no report.
-        highest: highest frequency on the mesh, cm⁻¹.
+        highest: highest frequency, cm⁻¹.
         splitting: largest difference of an LO mode and the TO mode it overlaps with most, cm⁻¹.
         gap: widest gap between two bands along the path, cm⁻¹.
         imaginary: number of imaginary optical modes at Γ.
@@ -60,10 +60,9 @@ def entries(out: Path) -> Iterator[Entry]:
     """The structures of an output folder by name; folders without a readable summary.json are passed over."""
     for folder in sorted(child for child in out.iterdir() if child.is_dir() and not child.name.startswith(".")):
         try:
-            summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            yield entry(folder, json.loads((folder / "summary.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError):  # somebody else's folder, or one of an older version
             continue
-        yield entry(folder, summary)
 
 
 def entry(folder: Path, summary: dict[str, Any]) -> Entry:
@@ -77,7 +76,7 @@ def entry(folder: Path, summary: dict[str, Any]) -> Entry:
         space_group=crystal["space_group"],
         space_group_number=crystal["space_group_number"],
         atoms=len(crystal["symbols"]),
-        highest=summary["mesh"]["highest_frequency_thz"] * THZ_TO_CM1,
+        highest=summary["highest_frequency_cm1"],
         splitting=largest_splitting(summary["gamma"]),
         gap=widest_gap(folder / "bands.csv"),
         imaginary=summary["gamma"]["imaginary_optical_modes"],

@@ -8,7 +8,8 @@ import numpy as np
 
 import mlrim
 from mlrim.provenance import provenance
-from mlrim.report.html.charts import Tables
+from mlrim.report.formula import chemical_formula
+from mlrim.report.html.charts import AXES, Tables
 from mlrim.report.html.document import embedded_json, render
 from mlrim.report.html.formats import html_label
 from mlrim.report.html.gamma_table import gamma_rows, intensity_columns
@@ -51,10 +52,11 @@ def report(prediction: Prediction) -> str:
         version=mlrim.__version__,
         prediction=prediction,
         crystal=prediction.dynamics.crystal,
+        formula=chemical_formula(prediction.dynamics.crystal),
+        axis_names=AXES,
         elements=data["scene"]["crystal"]["elements"],
         rows=gamma_rows(prediction.gamma),
         intensities=intensity_columns(columns["modes"]),
-        highest_cm1=float(prediction.mesh.frequencies.max()) * THZ_TO_CM1,
         imaginary=float(prediction.dispersion.frequencies.min()) * THZ_TO_CM1 < -1,
         quality=quality_line(prediction),
         sections=parts,

@@ -72,7 +72,7 @@ def infrared_section(prediction: Prediction) -> Section:
     names = ("infrared", "Infrared", "Infrared")
     if prediction.infrared is None:
         return Section(*names, absent=_reason(prediction, "infrared", "not calculated"))
-    return Section(*names, infrared_charts(prediction))
+    return Section(*names, infrared_charts(prediction), body="infrared.html")
 
 
 def raman_section(prediction: Prediction) -> Section:

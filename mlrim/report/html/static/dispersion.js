@@ -24,7 +24,7 @@ mlrim.dispersionChart = (data) => {
     legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom" },
   };
   layout.shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, y0: 0, y1: 0, line: { ...boundary, dash: "dot" } });
-  return [[...mlrim.bandTraces(data), ...mlrim.dosTraces(data)], layout];
+  return [[...mlrim.bandTraces(data), ...mlrim.dosTraces(data), mlrim.markTrace()], layout];
 };
 
 /** All bands with a small margin, from zero where no mode is imaginary. */
@@ -106,6 +106,25 @@ mlrim.dosTraces = ({ elements, tables: { dos } }) => {
     };
   });
   return [...parts, total];
+};
+
+/** The mark of the mode in motion; the last trace. */
+mlrim.markTrace = () => ({
+  type: "scatter",
+  mode: "markers",
+  x: [],
+  y: [],
+  marker: { size: 11, color: mlrim.colour(1), line: { color: mlrim.theme().paper, width: 2 } },
+  hoverinfo: "skip",
+  showlegend: false,
+});
+
+/** Marks a mode of the path; without one, none. */
+mlrim.markBand = ({ tables: { bands } }, qIndex, band) => {
+  const chart = document.getElementById("chart-dispersion");
+  const x = qIndex === undefined ? [] : [bands.distance_per_angstrom[qIndex]];
+  const y = qIndex === undefined ? [] : [bands[mlrim.bandKeys(bands)[band]][qIndex] * mlrim.THZ_TO_CM1];
+  Plotly.restyle(chart, { x: [x], y: [y] }, [chart.data.length - 1]);
 };
 
 /** Calls back with the index of the wave vector and of the band that was clicked. */

@@ -114,6 +114,7 @@ mlrim.connectModes = (animation, data) => {
     partners.value = partner;
     partners.disabled = mode.vectors.length === 1;
     partners.dataset.row = row;
+    mlrim.markBand(data);
     show(mlrim.gammaMode(scene, row, partner), mlrim.rowTitle(rows[row]), row, moving);
   };
   const fromAddress = () => {
@@ -127,6 +128,7 @@ mlrim.connectModes = (animation, data) => {
     const place = mlrim.nearestPlace(scene.path.indices, qIndex);
     if (place < 0) return;
     partners.disabled = true;
+    mlrim.markBand(data, scene.path.indices[place], band);
     show(mlrim.pathMode(scene, place, band), [mlrim.bandTitle(data, scene.path.indices[place], band)], -1);
     document.getElementById("modes").scrollIntoView({ behavior: still ? "auto" : "smooth", block: "nearest" });
   };
