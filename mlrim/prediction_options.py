@@ -68,14 +68,14 @@ def check_spectra(config: dict[str, Any]) -> Iterator[Problem]:
     """Directions, geometries, matrices, grids and files that cannot be."""
     from mlrim.directions import parse_directions
     from mlrim.spectra.infrared import matrix_of
-    from mlrim.spectra.raman import chosen_geometries
+    from mlrim.spectra.raman import check_geometries
 
     readers: dict[str, tuple[Callable[[Any], object], Any]] = {
         "directions": (parse_directions, config["directions"]),
         "infrared.face": (parse_directions, config["infrared"]["face"]),
         "infrared.normal": (parse_directions, config["infrared"]["normal"]),
         "infrared.matrix": (matrix_of, config["infrared"]["matrix"]),
-        "raman.geometry": (chosen_geometries, config["raman"]["geometry"]),
+        "raman.geometry": (check_geometries, config["raman"]["geometry"]),
     }
     for name, (read, value) in readers.items():
         try:

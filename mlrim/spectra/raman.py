@@ -1,11 +1,13 @@
 """Raman spectra of a crystal: its lines, a powder, and single crystals in chosen geometries."""
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from mlrim.errors import UserError
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.responses import Response
 from mlrim.spectra.grid import highest_mode, spectrum_grid
@@ -115,6 +117,21 @@ def chosen_geometries(text: str | None, axes: Float[ndarray, "3 3"] | None = Non
     parts = [part for part in (text or "").split(";") if part.strip()]
     words = [word for part in parts for word in _words(part)]
     return [parse_porto(word, axes) for word in words]
+
+
+def check_geometries(text: str | None) -> None:
+    """Read geometries before the crystal is known.
+
+    Whether light is transverse along lattice vectors is only known with the lattice.
+
+    Raises:
+        UserError: one of them is no geometry of any crystal.
+    """
+    try:
+        chosen_geometries(text)
+    except UserError as error:
+        if "transverse" not in str(error) or not re.search(r"[\[abc]", text or ""):
+            raise
 
 
 def _words(text: str) -> list[str]:

@@ -323,6 +323,13 @@ def test_mistakes_of_every_kind_are_told_together(predict, seven, tmp_path):
     assert [word for word in wrong if word.partition("=")[0] not in done.errors] == []
 
 
+def test_geometries_along_lattice_vectors_wait_for_the_lattice(predict, seven, tmp_path):
+    """[100] and [120] are at right angles in a hexagonal cell, and in no cubic one."""
+    arguments = ("ckpt=rim", f"structure={seven / 'ZnO.cif'}", f"out={tmp_path}", *QUICK)
+    assert predict(*arguments, "raman.geometry=[100]([010] c)-[100]").status == 1
+    assert predict(*arguments, "raman.geometry=[100]([120] c)-[100]") == (0, "", "")
+
+
 def test_numbers_with_an_exponent_are_numbers(predict, seven, tmp_path):
     numbers = ("symprec=1e-3", "raman.laser=5.32e2", "wavenumbers=[0,1e3,2e0]", "instrument=1e0")
     arguments = ("ckpt=rim", f"structure={seven / 'MgO.cif'}", f"out={tmp_path}", *QUICK, *numbers)
