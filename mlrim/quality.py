@@ -27,6 +27,7 @@ class Quality:
         lst_deviation: largest relative deviation of ε0 from the modes' strengths from ε∞ Π(ω_LO/ω_TO)², over the
             directions that LO modes are calculated for; none without polar or with unstable modes.
         acoustic_residual: largest |frequency| of the acoustic modes at Γ, cm⁻¹.
+        largest_force_constant: largest element of Φ_SR, eV/Å².
         residuals: how far the raw force constants were from their symmetries, eV/Å².
     """
 
@@ -35,7 +36,13 @@ class Quality:
     born_correction: float | None
     lst_deviation: float | None
     acoustic_residual: float
+    largest_force_constant: float
     residuals: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def asymmetry(self) -> float:
+        """Largest residual of the raw force constants as a share of the largest force constant."""
+        return max(self.residuals.values(), default=0.0) / max(self.largest_force_constant, 1e-12)
 
     @property
     def line(self) -> str:
@@ -46,8 +53,7 @@ class Quality:
         if self.lst_deviation is not None:
             parts.append(f"LST check {self.lst_deviation:.0e}")
         parts.append(f"acoustic residual {self.acoustic_residual:.0e} cm⁻¹")
-        raw = max(self.residuals.values(), default=0.0)
-        parts.append(f"symmetry of the raw force constants {raw:.1e} eV/Å²")
+        parts.append(f"raw force constants off their symmetries by {100 * self.asymmetry:.1g} %")
         return "; ".join(parts)
 
 
@@ -68,6 +74,7 @@ def assess(
         born_correction,
         lst_deviation(dynamics, list(gamma.directions.values()), transverse),
         max(acoustic, default=0.0),
+        float(np.abs(dynamics.short_range.blocks).max(initial=0.0)),
         residuals,
     )
 

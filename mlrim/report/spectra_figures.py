@@ -19,6 +19,8 @@ AXIS_NAMES = {"iso": "", "perpendicular": "E ⊥ c", "parallel": "E ∥ c", "a":
 LABELLED = 0.04
 """Lines stronger than this share of the strongest one have their irrep written at them."""
 MOST_LABELS = 20
+DASHES = ("-", "--", ":", "-.")
+"""Styles of lines when the colours are used up."""
 
 
 def infrared_figure(prediction: Prediction) -> "Figure":
@@ -65,10 +67,13 @@ def raman_figure(prediction: Prediction) -> "Figure":
     powder.plot(raman.wavenumbers, raman.crossed / scale, color=ELEMENT_COLOURS[0], lw=0.9, label="crossed (HV)")
     _label_raman_lines(powder, prediction, raman)
     powder.set(title=f"powder, {raman.label}")
-    for colour, (label, spectrum) in zip(ELEMENT_COLOURS * 4, raman.geometries.items(), strict=False):
-        axes[1].plot(
-            raman.wavenumbers, spectrum / max(s.max() for s in raman.geometries.values()), color=colour, label=label
+    strongest = max((float(spectrum.max()) for spectrum in raman.geometries.values()), default=1.0) or 1.0
+    for index, (label, spectrum) in enumerate(raman.geometries.items()):
+        colour, style = (
+            ELEMENT_COLOURS[index % len(ELEMENT_COLOURS)],
+            DASHES[index // len(ELEMENT_COLOURS) % len(DASHES)],
         )
+        axes[1].plot(raman.wavenumbers, spectrum / strongest, color=colour, ls=style, label=label)
         axes[1].set(title="single crystal")
     for one in np.atleast_1d(axes):
         one.set(xlabel="Raman shift (cm⁻¹)", ylabel="intensity (arbitrary units)", ylim=(0, 1.15))

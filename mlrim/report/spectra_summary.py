@@ -10,7 +10,10 @@ from mlrim.spectra.raman import UNIT, RamanSpectra
 
 SPECTRA_UNITS = {
     "raman_tensors": "Å² (∂α_ij/∂u_k; indices atom, i, j, k; α = V χ, Gaussian)",
-    "quality": "short_range_tail eV/Å², tail_distance Å, born_correction e, lst_deviation relative, acoustic cm⁻¹",
+    "quality": (
+        "short_range_tail, largest_force_constant eV/Å²; tail_distance Å; born_correction e; lst_deviation, asymmetry "
+        "relative; acoustic_residual_cm1 cm⁻¹"
+    ),
     "ir_intensity_km_per_mol": "km per mole of primitive cells (napierian)",
     "mode_charge_e_per_sqrt_amu": "e/√amu",
     "oscillator_strength_e2_per_amu": "e²/amu",

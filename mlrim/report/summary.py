@@ -106,6 +106,8 @@ def _quality(prediction: Prediction) -> dict[str, Any]:
         "born_correction": quality.born_correction,
         "lst_deviation": quality.lst_deviation,
         "acoustic_residual_cm1": quality.acoustic_residual,
+        "largest_force_constant": quality.largest_force_constant,
+        "asymmetry": quality.asymmetry,
         "line": quality.line,
     }
 
