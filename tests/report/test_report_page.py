@@ -122,12 +122,28 @@ def test_the_report_of_a_small_cell_stays_below_three_megabytes(rocksalt, tmp_pa
 def test_gamma_modes_move_every_copy_of_an_atom_by_its_displacement(page, prediction, row):
     page.execute_script("mlrim.showGamma(arguments[0], 0)", row)
     crystal, mode = prediction.dynamics.crystal, prediction.gamma.modes[row]
-    vector = mode.eigenvectors[:, 0].reshape(-1, 3) / np.sqrt(crystal.masses)[:, None]
-    vector = vector / np.linalg.norm(vector, axis=1).max()
+    atoms, _, first = displacements(page, 0.0)
+    assert set(atoms) == set(range(crystal.n_atoms))
+    home = np.array([first[atoms == atom][0] for atom in range(crystal.n_atoms)])
+    assert np.linalg.norm(home, axis=1).max() == pytest.approx(0.5, abs=1e-4)
+    weighted = (home * np.sqrt(crystal.masses)[:, None]).reshape(-1)
+    inside = mode.eigenvectors @ (mode.eigenvectors.T @ weighted)
+    np.testing.assert_allclose(inside, weighted, atol=1e-3 * np.abs(weighted).max())
     for phase in (0.0, 0.7, np.pi):
-        atoms, _, moved = displacements(page, phase)
-        assert set(atoms) == set(range(crystal.n_atoms))
-        np.testing.assert_allclose(moved, 0.5 * np.cos(phase) * vector[atoms], atol=2e-4)
+        np.testing.assert_allclose(displacements(page, phase)[2], np.cos(phase) * home[atoms], atol=1e-6)
+
+
+def test_partners_of_a_degenerate_mode_are_orthogonal(page, prediction):
+    crystal = prediction.dynamics.crystal
+    row = next(index for index, mode in enumerate(prediction.gamma.modes) if mode.degeneracy == 2 and not mode.acoustic)
+    partners = []
+    for partner in range(2):
+        page.execute_script("mlrim.showGamma(arguments[0], arguments[1])", row, partner)
+        atoms, _, moved = displacements(page, 0.0)
+        home = np.array([moved[atoms == atom][0] for atom in range(crystal.n_atoms)])
+        partners.append((home * np.sqrt(crystal.masses)[:, None]).reshape(-1))
+    cosine = partners[0] @ partners[1] / np.linalg.norm(partners[0]) / np.linalg.norm(partners[1])
+    assert abs(cosine) < 1e-3
 
 
 def test_the_transverse_mode_of_rock_salt_moves_ions_against_each_other_by_inverse_masses(browser, rocksalt, tmp_path):
@@ -218,9 +234,11 @@ def test_a_link_in_the_table_starts_its_mode(page, prediction):
     assert page.find_element("css selector", "tr.current").get_attribute("id") == f"mode-{row + 1}"
     assert len(page.find_elements("css selector", "#control-partner option")) == 2
     assert page.current_url.endswith(f"#mode-{row + 1}")
-    shares = [cell.text for cell in page.find_elements("css selector", "#motion-table td:last-child")]
-    squares = np.sum(mode.eigenvectors[:, 0].reshape(-1, 3) ** 2, axis=1)
-    assert shares == [f"{100 * share:.1f} %" for share in squares]
+    cells = page.find_elements("css selector", "#motion-table td:last-child")
+    shares = [float(cell.text.removesuffix(" %")) / 100 for cell in cells]
+    atoms, _, moved = displacements(page, 0.0)
+    squares = [mass * np.sum(moved[atoms == k][0] ** 2) for k, mass in enumerate(prediction.dynamics.crystal.masses)]
+    np.testing.assert_allclose(shares, np.array(squares) / np.sum(squares), atol=1e-3)
 
 
 def test_an_address_with_a_mode_opens_with_that_mode(browser, folder):

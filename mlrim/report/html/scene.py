@@ -51,7 +51,10 @@ def crystal_scene(crystal: Crystal, axes: Float[ndarray, "3 3"]) -> dict[str, An
 def gamma_scene(prediction: Prediction) -> list[dict[str, Any]]:
     """The modes of the Γ table in its order: those without field, then longitudinal ones for every direction."""
     gamma, masses = prediction.gamma, prediction.dynamics.crystal.masses
-    modes = [_gamma_mode(mode.frequency_cm1, mode.irrep.symbol, mode.eigenvectors, masses) for mode in gamma.modes]
+    modes = [
+        _gamma_mode(mode.frequency_cm1, mode.irrep.symbol, aligned(mode.eigenvectors, gamma.action.axes), masses)
+        for mode in gamma.modes
+    ]
     for label, direction in gamma.directions.items():
         chosen = [mode for mode in gamma.directional[label] if mode.polarization == "LO"]
         vectors = _longitudinal_vectors(prediction, direction, chosen)
@@ -73,6 +76,28 @@ def path_scene(prediction: Prediction, most_numbers: int) -> dict[str, Any]:
         "scale": INTEGER_SCALE,
         "vectors": packed(modes.displacements),
     }
+
+
+def aligned(
+    eigenvectors: Float[ndarray, "components partners"], axes: Float[ndarray, "3 3"]
+) -> Float[ndarray, "components partners"]:
+    """Degenerate partners that move single atoms along the axes as far as they can; they span the same modes.
+
+    >>> block = np.eye(6)[:, :3] @ np.array([[0.8, 0.6, 0], [0.6, -0.8, 0], [0, 0, 1.0]])
+    >>> bool(np.allclose(aligned(block, np.eye(3)), np.eye(6)[:, :3]))
+    True
+    """
+    units = axes / np.linalg.norm(axes, axis=1)[:, None]
+    single = np.kron(np.eye(len(eigenvectors) // 3), units)  # one atom along one axis, as rows
+    shares = (single @ eigenvectors).T
+    partners = []
+    for _ in range(eigenvectors.shape[1]):
+        lengths = np.linalg.norm(shares, axis=0)
+        first = int(np.flatnonzero(lengths > lengths.max() - 1e-6)[0])
+        partner = shares[:, first] / lengths[first]
+        partners.append(partner)
+        shares = shares - np.outer(partner, partner @ shares)
+    return eigenvectors @ np.stack(partners, axis=1)
 
 
 def packed(displacements: Complex[ndarray, "kept modes atoms 3"]) -> str:
