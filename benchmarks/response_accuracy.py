@@ -137,11 +137,12 @@ def compare_record(record: Record, predictor: ResponsePredictor, level: str = "d
 
 def table(title: str, rows: Sequence[Row]) -> Any:
     """Mean, median and trimmed mean of every metric."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    made = Table(title=title)
-    for header in ("metric", "compounds", "mean [95 %]", "median", "trimmed mean", "largest"):
-        made.add_column(header, justify="left" if header == "metric" else "right")
+    made = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for header in ("metric", "n", "mean [95 %]", "median", "trimmed", "largest"):
+        made.add_column(header, justify="left" if header == "metric" else "right", no_wrap=True)
     for metric, unit in UNITS.items():
         values = [row[metric] for row in rows if metric in row]
         found = statistics(values)
