@@ -136,23 +136,22 @@ def compare_record(record: Record, predictor: ResponsePredictor, level: str = "d
 
 
 def table(title: str, rows: Sequence[Row]) -> Any:
-    """Mean, median and trimmed mean of every metric."""
+    """Mean, median and largest value of every metric."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     made = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for header in ("metric", "n", "mean [95 %]", "median", "trimmed", "largest"):
+    for header in ("metric", "n", "mean [95 %]", "median", "largest"):
         made.add_column(header, justify="left" if header == "metric" else "right", no_wrap=True)
     for metric, unit in UNITS.items():
         values = [row[metric] for row in rows if metric in row]
         found = statistics(values)
         if found.compounds:
             made.add_row(
-                f"{metric} ({unit})",
+                metric if unit == "1" else f"{metric} ({unit})",
                 str(found.compounds),
                 f"{found.mean:.3g} [{found.mean_low:.3g}, {found.mean_high:.3g}]",
                 f"{found.median:.3g}",
-                f"{found.trimmed_mean:.3g}",
                 f"{max(values):.3g}",
             )
     return made

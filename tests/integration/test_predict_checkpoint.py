@@ -57,3 +57,18 @@ def test_checkpoints_and_classical_models_are_evaluated_together(checkpoint, run
     content = json.loads((tmp_path / "e" / "metrics.json").read_text())
     assert set(content["overall"]) == {str(checkpoint), "rim"}
     assert content["settings"]["split"] == "all"
+
+
+def test_a_copy_without_trained_models_says_so(run, repository, tmp_path, monkeypatch):
+    for module in ("mlrim.predictors", "mlrim.responses"):
+        monkeypatch.setattr(f"{module}.shipped_model", lambda kind: None)
+    structure = f"structure={repository / 'examples/MgO.cif'}"
+    status, errors = run("predict.py", structure, f"out={tmp_path / 'out'}", *QUICK)
+    assert status == 1
+    assert "mlrim/pretrained/delta" in errors
+    assert "ckpt=rim" in errors
+    quick = [word for word in QUICK if not word.startswith("response")]
+    status, errors = run("predict.py", "ckpt=rim", "response=mlrim", structure, f"out={tmp_path / 'out'}", *quick)
+    assert status == 1
+    assert "mlrim/pretrained/response" in errors
+    assert not (tmp_path / "out").exists()
