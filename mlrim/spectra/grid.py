@@ -11,6 +11,8 @@ from mlrim.vibrations.normal_modes import NormalModes, modes_along
 MARGIN = 1.15
 """A spectrum ends at least this far above the highest mode."""
 POINTS_PER_WIDTH = 8
+MOST_POINTS = 10_000
+"""Most points of a grid that nobody asked for."""
 
 
 def spectrum_grid(
@@ -23,7 +25,7 @@ def spectrum_grid(
 
     Args:
         highest: frequency of the highest mode.
-        width: FWHM of a line; the step is an eighth of it, at most 1 cm⁻¹.
+        width: FWHM of a line; the step is an eighth of it, at most 1 cm⁻¹, and more for extremely narrow lines.
         wavenumbers: first, last, step; chosen by the other two when not given.
         negative: also as far on the other side of zero.
 
@@ -36,8 +38,20 @@ def spectrum_grid(
         return float(first) + step * np.arange(round((last - first) / step) + 1)
     step = min(1.0, width / POINTS_PER_WIDTH)
     last = 50 * np.ceil((MARGIN * highest + 8 * width) / 50)
+    step = max(step, last / MOST_POINTS)
     half = step * np.arange(int(np.ceil(last / step)) + 1)
     return np.concatenate([-half[:0:-1], half]) if negative else half
+
+
+def coarseness(grid: Float[ndarray, "grid"], width: float) -> str:
+    """Says that lines of a width (FWHM, cm⁻¹) are narrower than the steps of a grid; nothing otherwise."""
+    step = float(np.diff(grid).max(initial=0.0))
+    if step <= width:
+        return ""
+    return (
+        f"lines of {width:g} cm⁻¹ are narrower than the steps of the spectrum ({step:.2g} cm⁻¹): areas are right, "
+        "shapes are not; choose a part of it with wavenumbers=…"
+    )
 
 
 def highest_mode(dynamics: LatticeDynamics, gamma: GammaModes, transverse: NormalModes) -> float:

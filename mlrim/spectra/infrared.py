@@ -9,7 +9,7 @@ from numpy import ndarray
 from mlrim.directions import parse_directions
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.responses import Response
-from mlrim.spectra.grid import highest_mode, spectrum_grid
+from mlrim.spectra.grid import coarseness, highest_mode, spectrum_grid
 from mlrim.spectra.settings import InfraredSettings, SpectraSettings
 from mlrim.vibrations.effective_medium import PowderSpectrum, powder_spectrum
 from mlrim.vibrations.four_parameter import FourParameterForm, four_parameter_form
@@ -117,7 +117,11 @@ def infrared_spectra(
         resolved(grid, pellet.internal_transmission(options.thickness), settings.instrument),
         pellet_label(options),
         options.thickness,
-        [text for text in (SCREENED if response.screened else "", model.statement) if text],
+        [
+            text
+            for text in (SCREENED if response.screened else "", model.statement, coarseness(grid, float(widths.min())))
+            if text
+        ],
     )
 
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from mlrim.errors import UserError
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.responses import Response
-from mlrim.spectra.grid import highest_mode, spectrum_grid
+from mlrim.spectra.grid import coarseness, highest_mode, spectrum_grid
 from mlrim.spectra.settings import RamanSettings, SpectraSettings
 from mlrim.vibrations.gamma import GammaModes
 from mlrim.vibrations.line_widths import mode_widths
@@ -101,7 +101,7 @@ def raman_spectra(
         powder[1],
         geometries,
         options,
-        [crystal.note] if crystal.note else [],
+        [text for text in (crystal.note, coarseness(grid, float(widths.min()))) if text],
     )
 
 

@@ -337,6 +337,15 @@ def test_numbers_with_an_exponent_are_numbers(predict, seven, tmp_path):
     assert len(read_csv(tmp_path / "MgO" / "infrared.csv")["wavenumber_cm1"]) == 501
 
 
+def test_extremely_narrow_lines_do_not_make_huge_files(predict, seven, tmp_path):
+    arguments = ("ckpt=rim", f"structure={seven / 'CaF2.cif'}", f"out={tmp_path}", *QUICK)
+    assert predict(*arguments, "raman.width=0.001", "infrared.width=0.001") == (0, "", "")
+    table = read_csv(tmp_path / "CaF2" / "raman.csv")
+    assert len(table["shift_cm1"]) <= 10_001
+    summary = json.loads((tmp_path / "CaF2" / "summary.json").read_text())
+    assert any("narrower than the steps" in warning for warning in summary["warnings"])
+
+
 class PushingSprings:
     """Force constants of the wrong sign."""
 
