@@ -1,6 +1,7 @@
 """What the viewer in the page animates: the crystal, the modes at Γ, and modes along the path of the dispersion."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from mlrim.vibrations.gamma import DirectionalMode
 
 MOST_NUMBERS = 400_000
 """Bound on the numbers of the modes along the path; they take 2.7 bytes each in the page."""
+SMALLEST_SHARE = 0.02
+"""An element moves as a whole in a mode when this much of the mode is its translation."""
 INTEGER_SCALE = 32767
 """Displacements along the path are stored as 16-bit integers of this scale."""
 
@@ -50,9 +53,12 @@ def crystal_scene(crystal: Crystal, axes: Float[ndarray, "3 3"]) -> dict[str, An
 
 def gamma_scene(prediction: Prediction) -> list[dict[str, Any]]:
     """The modes of the Γ table in its order: those without field, then longitudinal ones for every direction."""
-    gamma, masses = prediction.gamma, prediction.dynamics.crystal.masses
+    gamma, crystal = prediction.gamma, prediction.dynamics.crystal
+    masses, symbols = crystal.masses, crystal.symbols
     modes = [
-        _gamma_mode(mode.frequency_cm1, mode.irrep.symbol, aligned(mode.eigenvectors, gamma.action.axes), masses)
+        _gamma_mode(
+            mode.frequency_cm1, mode.irrep.symbol, aligned(mode.eigenvectors, gamma.action.axes, symbols), masses
+        )
         for mode in gamma.modes
     ]
     for label, direction in gamma.directions.items():
@@ -79,24 +85,26 @@ def path_scene(prediction: Prediction, most_numbers: int) -> dict[str, Any]:
 
 
 def aligned(
-    eigenvectors: Float[ndarray, "components partners"], axes: Float[ndarray, "3 3"]
+    eigenvectors: Float[ndarray, "components partners"], axes: Float[ndarray, "3 3"], symbols: Sequence[str]
 ) -> Float[ndarray, "components partners"]:
-    """Degenerate partners that move single atoms along the axes as far as they can; they span the same modes.
+    """Degenerate partners that move elements as a whole along the axes, or else single atoms; the span is the same.
 
     >>> block = np.eye(6)[:, :3] @ np.array([[0.8, 0.6, 0], [0.6, -0.8, 0], [0, 0, 1.0]])
-    >>> bool(np.allclose(aligned(block, np.eye(3)), np.eye(6)[:, :3]))
+    >>> bool(np.allclose(aligned(block, np.eye(3), ["Mg", "O"]), np.eye(6)[:, :3]))
     True
     """
     units = axes / np.linalg.norm(axes, axis=1)[:, None]
-    single = np.kron(np.eye(len(eigenvectors) // 3), units)  # one atom along one axis, as rows
-    shares = (single @ eigenvectors).T
-    partners = []
+    members = np.array([[symbol == element for symbol in symbols] for element in dict.fromkeys(symbols)], dtype=float)
+    whole = np.kron(members / np.linalg.norm(members, axis=1)[:, None], units)
+    wishes = [(pattern @ eigenvectors).T for pattern in (whole, np.kron(np.eye(len(symbols)), units))]
+    partners: list[ndarray] = []
     for _ in range(eigenvectors.shape[1]):
-        lengths = np.linalg.norm(shares, axis=0)
-        first = int(np.flatnonzero(lengths > lengths.max() - 1e-6)[0])
-        partner = shares[:, first] / lengths[first]
+        lengths = [np.linalg.norm(wish, axis=0) for wish in wishes]
+        kind = 0 if lengths[0].max() > SMALLEST_SHARE else 1
+        first = int(np.flatnonzero(lengths[kind] > lengths[kind].max() - 1e-6)[0])
+        partner = wishes[kind][:, first] / lengths[kind][first]
         partners.append(partner)
-        shares = shares - np.outer(partner, partner @ shares)
+        wishes = [wish - np.outer(partner, partner @ wish) for wish in wishes]
     return eigenvectors @ np.stack(partners, axis=1)
 
 

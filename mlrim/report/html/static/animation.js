@@ -6,6 +6,7 @@ mlrim.PERIOD = 1800; // ms of one oscillation at normal speed
 mlrim.FRAME = 30; // ms between pictures, at least
 mlrim.ARROW_LENGTH = 1.6; // Å, of the longest arrow
 
+mlrim.shownRadius = (covalent) => 0.27 * covalent + 0.1; // Å
 mlrim.LABEL_DISTANCE = 0.9; // Å, of the names of the axes from the corners
 
 /** Quaternion of the first view: c upwards, turned by 64° around it, seen from 14° above. */
@@ -64,7 +65,7 @@ mlrim.Animation = class {
       bondOrder: neighbours[serial].map(() => 1),
     })));
     for (const [elem, { colour, radius }] of Object.entries(this.crystal.elements)) {
-      const style = { sphere: { radius: 0.36 * radius + 0.1, color: colour }, stick: { radius: 0.07, color: colour } };
+      const style = { sphere: { radius: mlrim.shownRadius(radius), color: colour }, stick: { radius: 0.07, color: colour } };
       this.model.setStyle({ elem }, style);
     }
     this.shown = this.model.selectedAtoms({});
@@ -122,7 +123,7 @@ mlrim.Animation = class {
       const length = Math.hypot(...vector);
       if (length < 0.03) continue;
       const { radius } = this.crystal.elements[this.crystal.symbols[atom.index]];
-      const reach = 0.36 * radius + 0.1 + mlrim.ARROW_LENGTH * length;
+      const reach = mlrim.shownRadius(radius) + mlrim.ARROW_LENGTH * length;
       const end = atom.place.map((value, k) => value + (vector[k] / length) * reach);
       const arrow = { start: mlrim.point(atom.place), end: mlrim.point(end), radius: 0.07, radiusRatio: 2.4, midpos: -0.4 };
       this.shape.addArrow({ ...arrow, color: mlrim.colour(1) });
