@@ -73,7 +73,7 @@ mlrim.Animation = class {
     this.drawCells();
     this.viewer.zoomTo();
     this.viewer.setView([...this.viewer.getView().slice(0, 4), ...mlrim.VIEW]);
-    this.viewer.zoom(1.4);
+    this.viewer.zoom(1.55);
   }
 
   drawCells() {
