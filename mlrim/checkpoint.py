@@ -211,6 +211,7 @@ def export_model(loaded: LoadedModel, folder: str | Path, half: bool = False) ->
     try:
         weights = {name: stored(value, half) for name, value in loaded.model.state_dict().items()}
         safetensors.torch.save_file(weights, temporary / WEIGHTS_FILE)
+        (temporary / WEIGHTS_FILE).chmod(0o644)
         contents = header(loaded.kind, loaded.config, loaded.metadata)
         (temporary / CONFIG_FILE).write_text(json.dumps(contents, indent=2) + "\n", encoding="utf-8")
         temporary.chmod(0o755)
