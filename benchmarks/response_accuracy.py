@@ -150,7 +150,7 @@ def table(title: str, rows: Sequence[Row]) -> Any:
             made.add_row(
                 metric if unit == "1" else f"{metric} ({unit})",
                 str(found.compounds),
-                f"{found.mean:.3g} [{found.mean_low:.3g}, {found.mean_high:.3g}]",
+                f"{found.mean:.3g} [{found.mean_low:.2g}, {found.mean_high:.2g}]",
                 f"{found.median:.3g}",
                 f"{max(values):.3g}",
             )
