@@ -72,3 +72,23 @@ def test_a_copy_without_trained_models_says_so(run, repository, tmp_path, monkey
     assert status == 1
     assert "mlrim/pretrained/response" in errors
     assert not (tmp_path / "out").exists()
+
+
+def test_a_structure_is_all_that_is_needed(run, repository, tmp_path):
+    """The models that come with mlrim, on a crystal that they were not trained on; measured values for comparison."""
+    quick = [word for word in QUICK if not word.startswith("response")]
+    structure = f"structure={repository / 'examples/seven/CaF2.cif'}"
+    assert run("predict.py", structure, f"out={tmp_path}", *quick) == (0, "")
+    summary = json.loads((tmp_path / "CaF2" / "summary.json").read_text())
+    assert summary["response"]["sources"]["born_charges"] == "response model mlrim"
+    assert summary["response"]["sources"]["raman_tensors"] == "response model mlrim"
+    assert "mlrim" in summary["model"]
+    frequencies = {
+        mode["irrep"]: mode["frequency_cm1"] for mode in summary["gamma"]["modes"] if mode["kind"] == "optical"
+    }
+    assert frequencies["T1u"] == pytest.approx(257, rel=0.1)
+    assert frequencies["T2g"] == pytest.approx(322, rel=0.1)
+    longitudinal = [m for m in summary["gamma"]["directional_modes"]["[100]"] if m["polarization"] == "LO"]
+    assert longitudinal[-1]["frequency_cm1"] == pytest.approx(470, rel=0.1)
+    assert summary["response"]["dielectric"][0][0] == pytest.approx(2.33, rel=0.1)
+    assert summary["quality"]["lst_deviation"] < 1e-9
