@@ -113,7 +113,8 @@ def source_lines(prediction: Prediction) -> list[str]:
     """Where Born charges, ε∞ and Raman tensors are from."""
     sources = prediction.response.sources
     lines = [f"long-range part: {prediction.long_range}"]
-    shown = {name: source for name, source in sources.items() if source != prediction.long_range}
+    always = "raman_tensors"
+    shown = {name: text for name, text in sources.items() if name == always or text != prediction.long_range}
     lines += [f"{SYMBOLS[name]}: {source}" for name, source in shown.items()]
     if prediction.response.spread:
         spread = prediction.response.spread
