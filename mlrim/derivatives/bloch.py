@@ -16,7 +16,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from mlrim.derivatives.capabilities import Derivative, capabilities_of, require
-from mlrim.derivatives.engine import MEMORY, Energy, EnergyDerivatives, differentiate
+from mlrim.derivatives.engine import Energy, EnergyDerivatives, differentiate
 from mlrim.errors import UserError
 from mlrim.graph.energy_graph import periodic_graph
 from mlrim.graph.extended_graph import ExtendedGraph, extended_graph
@@ -64,7 +64,7 @@ def bloch_products(
 
 
 def dynamical_matrices(
-    energy: Energy, extended: ExtendedGraph, qpoints: Float[ndarray, "qpoints 3"], memory: float = MEMORY
+    energy: Energy, extended: ExtendedGraph, qpoints: Float[ndarray, "qpoints 3"], memory: float | None = None
 ) -> Complex[ndarray, "qpoints components components"]:
     """Mass-weighted D(q) by Bloch products, eV/Å²/amu, in the atom-phase convention; made Hermitian.
 
@@ -84,7 +84,9 @@ def dynamical_matrices(
     return (matrices + matrices.conj().transpose(0, 2, 1)) / 2
 
 
-def extended_force_constants(energy: Energy, extended: ExtendedGraph, memory: float = MEMORY) -> PairForceConstants:
+def extended_force_constants(
+    energy: Energy, extended: ExtendedGraph, memory: float | None = None
+) -> PairForceConstants:
     """Φ_ij(R) on all pairs that the energy couples, eV/Å², from the full Hessian of the extended graph."""
     require(energy, Derivative.BLOCH)
     derivatives = differentiate(energy, extended.graph, memory=memory)
@@ -110,7 +112,7 @@ def extended_force_constants(energy: Energy, extended: ExtendedGraph, memory: fl
 
 
 def supercell_force_constants(
-    energy: Energy, supercell: Supercell, cutoff: float, dtype: torch.dtype = torch.float64, memory: float = MEMORY
+    energy: Energy, supercell: Supercell, cutoff: float, dtype: torch.dtype = torch.float64, memory: float | None = None
 ) -> Float[ndarray, "atoms images 3 3"]:
     """Force constants of the home cell's atoms in a periodic supercell, compact and in canonical order, eV/Å²."""
     derivatives = differentiate(energy, periodic_graph(supercell.to_crystal(), cutoff, dtype), memory=memory)

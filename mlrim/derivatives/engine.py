@@ -25,15 +25,15 @@ from mlrim.derivatives.smoothness import check_smooth
 from mlrim.errors import UserError
 from mlrim.graph.energy_graph import EnergyGraph, strained
 
-MEMORY = 1.0
-"""GiB that products made at the same time may take."""
+MEMORY = {"cpu": 1 / 16, "cuda": 4.0}
+"""GiB that products made at the same time may take by default; on a processor more than its caches hold is slower."""
 
 Energy = Callable[[EnergyGraph], Tensor]
 """Energies (eV), one for each graph, of a graph; its attribute `capabilities` says which derivatives it has."""
 
 
 def differentiate(
-    energy: Energy, graph: EnergyGraph, training: bool = False, memory: float = MEMORY
+    energy: Energy, graph: EnergyGraph, training: bool = False, stress: bool = False, memory: float | None = None
 ) -> "EnergyDerivatives":
     """Evaluate an energy such that it can be differentiated.
 
@@ -41,21 +41,28 @@ def differentiate(
         energy: any function of a graph that declares its capabilities.
         graph: one graph or a batch; its positions decide on the precision.
         training: whether losses of the results will be differentiated with respect to parameters (`create_graph`).
-        memory: GiB that products made at the same time may take beyond the evaluation itself. Products for training
-            all stay in memory until the loss is differentiated, whatever this says.
+        stress: whether stress will be asked for too.
+        memory: GiB that products made at the same time may take beyond the evaluation itself; none for the device's
+            default. Products for training all stay in memory until the loss is differentiated, whatever this says.
 
     Raises:
         UserError: the energy does not declare its derivatives, its parameters have another precision than the graph,
-            or its value is not one number for each graph that depends on the positions.
+            its value is not one number for each graph that depends on the positions, or stress is asked for and not
+            supported or not defined.
     """
     capabilities_of(energy)
     _check_precision(energy, graph)
+    if stress:
+        _check_stress(energy, graph)
+    if memory is None:
+        memory = MEMORY.get(graph.positions.device.type, MEMORY["cpu"])
     with torch.enable_grad():
         positions = graph.positions.detach().requires_grad_()
-        strain = torch.zeros_like(graph.cell).requires_grad_()
+        strain = torch.zeros_like(graph.cell).requires_grad_() if stress else None
+        point = graph._replace(positions=positions)
         counter = _SavedBytes()
         with nullcontext() if training else counter.counting():
-            value = energy(strained(graph._replace(positions=positions), strain))
+            value = energy(point if strain is None else strained(point, strain))
     _check_value(energy, value, graph)
     return EnergyDerivatives(energy, graph, training, memory, positions, strain, value, counter)
 
@@ -69,7 +76,7 @@ class EnergyDerivatives:
     training: bool
     memory: float
     _positions: Tensor
-    _strain: Tensor
+    _strain: Tensor | None
     _value: Tensor
     _counter: "_SavedBytes"
 
@@ -89,15 +96,12 @@ class EnergyDerivatives:
         """∂E/∂ε per volume for symmetric strain, eV/Å³; positive under tension.
 
         Raises:
-            UserError: a graph is not periodic, or the energy does not support stress.
+            ValueError: it was not asked for when the energy was evaluated.
         """
-        require(self.function, Derivative.STRESS)
+        if self._strain is None:
+            raise ValueError("the energy was evaluated without strain: differentiate(energy, graph, stress=True)")
         if self.training:
             require(self.function, Derivative.FORCE_TRAINING)
-        if not bool(self.graph.periodic.all()):
-            raise UserError(
-                "stress needs a periodic cell in every graph; this batch holds molecules or extended graphs"
-            )
         gradient = self._first_order[1]
         return (gradient + gradient.mT) / 2 / torch.linalg.det(self.graph.cell).abs()[:, None, None]
 
@@ -149,24 +153,23 @@ class EnergyDerivatives:
         return max(1, int(self.memory * 2**30 / max(1, self._counter.total)))
 
     @cached_property
-    def _gradient(self) -> tuple[Tensor, Tensor]:
-        """∂E/∂r and ∂E/∂ε, which can be differentiated again."""
+    def _gradient(self) -> tuple[Tensor, ...]:
+        """∂E/∂r and, with stress, ∂E/∂ε, which can be differentiated again."""
         with torch.enable_grad(), nullcontext() if self.training else self._counter.counting():
             return self._first_derivatives(create_graph=True)
 
     @cached_property
-    def _first_order(self) -> tuple[Tensor, Tensor]:
-        """∂E/∂r and ∂E/∂ε as results; without what a second derivative would need, unless that exists already."""
+    def _first_order(self) -> tuple[Tensor, ...]:
+        """The same as results; without what a second derivative would need, unless that exists already."""
         if self.training:
             return self._gradient
         if "_gradient" in self.__dict__:
-            return self._gradient[0].detach(), self._gradient[1].detach()
+            return tuple(gradient.detach() for gradient in self._gradient)
         return self._first_derivatives(retain_graph=True)
 
-    def _first_derivatives(self, **options: Any) -> tuple[Tensor, Tensor]:
-        inputs = (self._positions, self._strain)
-        positions, strain = torch.autograd.grad(self._value.sum(), inputs, materialize_grads=True, **options)
-        return positions, strain
+    def _first_derivatives(self, **options: Any) -> tuple[Tensor, ...]:
+        inputs = (self._positions,) if self._strain is None else (self._positions, self._strain)
+        return torch.autograd.grad(self._value.sum(), inputs, materialize_grads=True, **options)
 
     @cached_property
     def _second_order(self) -> Tensor:
@@ -230,6 +233,12 @@ def _check_precision(energy: Energy, graph: EnergyGraph) -> None:
             f"the parameters of the model are {', '.join(map(str, other))} and the positions {graph.positions.dtype}; "
             "bring them to one precision: model.double() or graph.to(torch.float32)"
         )
+
+
+def _check_stress(energy: Energy, graph: EnergyGraph) -> None:
+    require(energy, Derivative.STRESS)
+    if not bool(graph.periodic.all()):
+        raise UserError("stress needs a periodic cell in every graph; this batch holds molecules or extended graphs")
 
 
 def _check_value(energy: Energy, value: Tensor, graph: EnergyGraph) -> None:

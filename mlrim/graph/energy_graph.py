@@ -111,8 +111,8 @@ def batch_graphs(graphs: Sequence[EnergyGraph]) -> EnergyGraph:
 
 def edge_vectors(graph: EnergyGraph) -> Float[Tensor, "edges 3"]:
     """From the receiver to the sender, Å."""
-    cells = graph.cell[graph.atom_graph[graph.receiver]]
-    translations = (graph.shift.to(cells.dtype)[:, None, :] @ cells)[:, 0]
+    cells = graph.cell.index_select(0, graph.atom_graph[graph.receiver])
+    translations = (graph.shift[:, :, None] * cells).sum(1)
     ends, starts = (graph.positions.index_select(0, atoms) for atoms in (graph.sender, graph.receiver))
     return ends + translations - starts
 

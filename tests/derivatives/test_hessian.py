@@ -62,7 +62,7 @@ def test_products_and_the_hessian_are_the_slope_of_the_forces(energy, graph):
 def test_stress_is_the_slope_of_the_energy_under_strain(energy):
     graph = batch_graphs([periodic_graph(silicon(), CUTOFF), periodic_graph(GENERAL, CUTOFF)])
     volumes = torch.tensor([silicon().volume, GENERAL.volume])
-    stress = differentiate(energy, graph).stress
+    stress = differentiate(energy, graph, stress=True).stress
     for i in range(3):
         for j in range(3):
             direction = torch.zeros(2, 3, 3, dtype=torch.float64)
@@ -82,7 +82,9 @@ def test_hessian_is_symmetric_and_obeys_the_sum_rule(energy, graph):
 def test_derivatives_turn_with_the_crystal(energy, seed):
     rotation = random_rotation(seed)
     turned = Crystal(GENERAL.lattice @ rotation.T, GENERAL.positions @ rotation.T, GENERAL.numbers)
-    before, after = (differentiate(energy, periodic_graph(crystal, CUTOFF)) for crystal in (GENERAL, turned))
+    before, after = (
+        differentiate(energy, periodic_graph(crystal, CUTOFF), stress=True) for crystal in (GENERAL, turned)
+    )
     turn = torch.from_numpy(rotation)
     blocks = before.hessian()[0].reshape(3, 3, 3, 3)
     expected = torch.einsum("ab,ibjd,cd->iajc", turn, blocks, turn).reshape(9, 9)
@@ -139,7 +141,7 @@ def test_rows_columns_and_blocks_are_parts_of_the_hessian(energy):
 
 def test_results_of_a_graph_do_not_depend_on_its_batch(energy):
     parts = [*graphs().values(), periodic_graph(GENERAL, CUTOFF)]
-    together = differentiate(energy, batch_graphs(parts))
+    together = differentiate(energy, batch_graphs(parts), memory=1.0)
     alone = [differentiate(energy, part) for part in parts]
     options = {"rtol": 0, "atol": 1e-10}
     torch.testing.assert_close(together.energy, torch.cat([one.energy for one in alone]), **options)
@@ -149,6 +151,15 @@ def test_results_of_a_graph_do_not_depend_on_its_batch(energy):
     torch.testing.assert_close(together.products(vectors), torch.cat(products, 1), **options)
     for hessian, one in zip(together.hessian(), alone):
         torch.testing.assert_close(hessian, one.hessian()[0], **options)
+
+
+def test_hessians_are_the_same_where_stress_is_asked_for(energy):
+    graph = periodic_graph(GENERAL, CUTOFF)
+    plain, with_stress = (differentiate(energy, graph, stress=stress) for stress in (False, True))
+    torch.testing.assert_close(with_stress.hessian()[0], plain.hessian()[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(with_stress.forces, plain.forces, rtol=0, atol=1e-12)
+    with pytest.raises(ValueError, match="stress=True"):
+        _ = plain.stress
 
 
 def test_memory_changes_the_chunks_and_not_the_numbers(energy, graph):

@@ -36,7 +36,7 @@ def with_ase(atoms):
 
 
 def test_lennard_jones_crystal_agrees_with_ase():
-    result = differentiate(ENERGY, periodic_graph(GENERAL, CUTOFF))
+    result = differentiate(ENERGY, periodic_graph(GENERAL, CUTOFF), stress=True)
     atoms = with_ase(GENERAL.to_ase())
     np.testing.assert_allclose(result.energy.item(), atoms.get_potential_energy(), rtol=1e-10)
     np.testing.assert_allclose(result.forces.numpy(), atoms.get_forces(), rtol=0, atol=1e-10)
@@ -56,7 +56,7 @@ def test_lennard_jones_molecule_agrees_with_ase():
 def test_silicon_has_the_cohesive_energy_of_the_potential():
     """−4.3363 eV per atom, two bonds of depth ε for each (Stillinger and Weber 1985)."""
     energy, crystal = StillingerWeber(), silicon(noise=0)
-    result = differentiate(energy, periodic_graph(crystal, energy.cutoff))
+    result = differentiate(energy, periodic_graph(crystal, energy.cutoff), stress=True)
     np.testing.assert_allclose(result.energy.item() / 2, -4.3363, atol=1e-3)
     assert result.forces.abs().max() < 1e-10
     assert result.stress.abs().max() * GPA < 0.01
@@ -68,7 +68,9 @@ def test_silicon_has_the_elastic_constants_of_the_literature():
     graph = periodic_graph(Crystal(crystal.lattice, crystal.positions, crystal.numbers), energy.cutoff)
     strain = torch.zeros(1, 3, 3, dtype=torch.float64)
     strain[0, 0, 0] = 1e-4
-    ahead, behind = (differentiate(energy, strained(graph, sign * strain)).stress[0] * GPA for sign in (1, -1))
+    ahead, behind = (
+        differentiate(energy, strained(graph, sign * strain), stress=True).stress[0] * GPA for sign in (1, -1)
+    )
     stiffness = (ahead - behind) / 2e-4
     np.testing.assert_allclose(stiffness[0, 0], 151.4, atol=0.1)
     np.testing.assert_allclose([stiffness[1, 1], stiffness[2, 2]], 76.4, atol=0.1)
