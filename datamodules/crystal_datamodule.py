@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import numpy as np
 import torch
-from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from datamodules.batching import BalancedBatches, LabelledGraph, join
+from datamodules.batching import LabelledGraph, join
 from datamodules.filters import RecordFilter
 from datamodules.perturbation import ResponseErrors
 from datamodules.sample_cache import SampleCache, ensure_samples
 from datamodules.samples import Sample, SampleSettings, labels_of, with_perturbed_response, with_rigid_response
-from datamodules.splits import FRACTIONS, PARTS, Split, load_split, make_split
+from datamodules.split_datamodule import Loading, SplitDataModule
 from datamodules.store import RecordStore
 from mlrim.configuration.types import AtLeast, Between
 from mlrim.errors import UserError
@@ -84,7 +81,7 @@ class CrystalDataset(Dataset[LabelledGraph]):
         return [self.cache.index["ids"][row] for row in self.rows]
 
 
-class CrystalDataModule(LightningDataModule):
+class CrystalDataModule(SplitDataModule):
     """Batches of crystals with their force-constant labels.
 
     Args:
@@ -134,7 +131,9 @@ class CrystalDataModule(LightningDataModule):
         seed: Annotated[int, AtLeast(0)] = 0,
         quiet: bool = False,
     ) -> None:
-        super().__init__()
+        selection = selection or RecordFilter(level=label)
+        loading = Loading(batch_size, workers, sample_workers, max_train, seed, quiet)
+        super().__init__(RecordStore(path), selection, train_selection, split, split_seed, loading)
         self.shares = ResponseShares(rigid_response, perturbed_response)
         if sum(self.shares) > 1 + 1e-9:
             raise UserError(
@@ -149,52 +148,14 @@ class CrystalDataModule(LightningDataModule):
             perturbations=perturbations if perturbed_response > 0 else 0,
             errors=response_errors or ResponseErrors(),
         )
-        self.store = RecordStore(path)
-        self.selection = selection or RecordFilter(level=label)
-        self.train_selection = train_selection or self.selection
-        self.split_file, self.split_seed = split, split_seed
-        self.batch_size, self.workers, self.sample_workers = batch_size, workers, sample_workers
-        self.max_train, self.seed, self.quiet = max_train, seed, quiet
-
-    @property
-    def content_hash(self) -> str:
-        """Of the data set, for provenance."""
-        return self.store.manifest.content_hash
-
-    @cached_property
-    def split(self) -> Split:
-        """The split of the whole data set, before any filter, so that it is the same for every filter."""
-        if self.split_file is not None:
-            return load_split(Path(self.split_file), self.store.index)
-        return make_split(self.store.index, self.split_seed, FRACTIONS, self.content_hash)
-
-    @cached_property
-    def ids(self) -> dict[str, list[str]]:
-        """Selected ids of the three parts.
-
-        Raises:
-            UserError: a part would be empty.
-        """
-        chosen, trained = (
-            set(selection.select(self.store.index).ids) for selection in (self.selection, self.train_selection)
-        )
-        parts = {
-            part: [name for name in getattr(self.split, part) if name in (trained if part == "train" else chosen)]
-            for part in PARTS
-        }
-        empty = [part for part, names in parts.items() if not names]
-        if empty:
-            raise UserError(
-                f"no records are left for {' and '.join(empty)} after filtering {self.store.path} "
-                f"({len(self.store)} records, {len(chosen)} selected); loosen data.selection or use more data"
-            )
-        return parts
 
     @cached_property
     def cache(self) -> SampleCache:
         """The samples of all selected records."""
         names = sorted(name for part in self.ids.values() for name in part)
-        return ensure_samples(self.store, names, self.settings, self.sample_workers, self.quiet)
+        return ensure_samples(self.store, names, self.settings, self.loading.sample_workers, self.loading.quiet)
+
+    collate = staticmethod(join)
 
     def prepare_data(self) -> None:
         """Make the samples, once for all processes."""
@@ -202,40 +163,10 @@ class CrystalDataModule(LightningDataModule):
 
     def dataset(self, part: str) -> CrystalDataset:
         """The samples of `train`, `validation` or `test`."""
-        names = self.ids[part]
-        if part == "train" and self.max_train is not None:
-            order = np.random.default_rng(0).permutation(len(names))[: self.max_train]
-            names = [names[index] for index in sorted(order)]
-        rows = [self.cache.row_of[name] for name in names]
+        rows = [self.cache.row_of[name] for name in self.names(part)]
         training = part == "train"
         shares = self.shares if training else self.shares.sure()
-        return CrystalDataset(self.cache, rows, training, shares, in_memory=self.workers == 0)
-
-    def train_dataloader(self) -> DataLoader:
-        """Shuffled batches."""
-        return self._loader("train", self.batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Validation batches."""
-        return self._loader("validation", 2 * self.batch_size, shuffle=False)
-
-    def test_dataloader(self) -> DataLoader:
-        """Test batches."""
-        return self._loader("test", 2 * self.batch_size, shuffle=False)
-
-    def _loader(self, part: str, batch_size: int, shuffle: bool) -> DataLoader:
-        dataset = self.dataset(part)
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        batches = BalancedBatches(dataset.costs, batch_size, shuffle, self.seed, rank, world)
-        return DataLoader(
-            dataset,
-            batch_sampler=batches,
-            collate_fn=join,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(self.seed),
-            persistent_workers=self.workers > 0,
-            multiprocessing_context="forkserver" if self.workers > 0 else None,
-        )
+        return CrystalDataset(self.cache, rows, training, shares, in_memory=self.loading.in_memory)
 
     def training_samples(self) -> list[Sample]:
         """Some training samples, evenly spread, to take statistics from."""

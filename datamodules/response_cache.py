@@ -2,20 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from shutil import rmtree
-from uuid import uuid4
+from collections.abc import Sequence
 
-import torch
 from rich.progress import track
 
 from datamodules.records import decode_arrays, encode_arrays
 from datamodules.response_samples import LabelledResponse, arrays_of, make_response_sample, sample_of
-from datamodules.sample_cache import SampleCache, narrow, publish, widen
+from datamodules.sample_cache import SampleCache, encoded, make_once, narrow, widen
 from datamodules.store import RecordStore
-from datamodules.threads import worker_pool
-from mlrim.output_folder import writing_to
 from mlrim.rim.bond_polarizability import default_parameters
 
 RESPONSE_SAMPLE_VERSION = 1
@@ -41,17 +35,13 @@ def ensure_response_samples(
     Raises:
         UserError: a record's level of theory is unknown, or the disk is full.
     """
-    folder = store.path.with_name(store.path.name + ".samples") / ("response-" + _key(store, ids, cutoff))
-    if not (folder / "index.json").is_file():
-        unfinished = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
-        try:
-            with writing_to(folder, "free some space, or move the data set to where there is some"):
-                unfinished.mkdir(parents=True)
-                _write(unfinished, [(str(store.path), name, cutoff) for name in ids], workers, quiet)
-                publish(unfinished, folder)
-        finally:
-            rmtree(unfinished, ignore_errors=True)
-    return ResponseCache(folder)
+    arguments = [(str(store.path), name, cutoff) for name in ids]
+    made = make_once(
+        store.path.with_name(store.path.name + ".samples") / ("response-" + _key(store, ids, cutoff)),
+        {"ids": list(ids)},
+        lambda: track(encoded(_encode_one, arguments, workers), "response samples", total=len(ids), disable=quiet),
+    )
+    return ResponseCache(made)
 
 
 def _key(store: RecordStore, ids: Sequence[str], cutoff: float) -> str:
@@ -59,30 +49,6 @@ def _key(store: RecordStore, ids: Sequence[str], cutoff: float) -> str:
     prior = default_parameters().coefficients.tolist()
     parts = [RESPONSE_SAMPLE_VERSION, prior, manifest.content_hash, manifest.features_hash, cutoff, sorted(ids)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
-
-
-def _write(folder: Path, arguments: list[Argument], workers: int, quiet: bool) -> None:
-    offsets, costs = [0], []
-    with (folder / "samples.bin").open("wb") as file:
-        for data, cost in track(_encoded(arguments, workers), "response samples", total=len(arguments), disable=quiet):
-            file.write(data)
-            offsets.append(offsets[-1] + len(data))
-            costs.append(cost)
-    index = {"ids": [name for _, name, _ in arguments], "offsets": offsets, "costs": costs}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
-
-
-def _encoded(arguments: list[Argument], workers: int) -> Iterator[tuple[bytes, int]]:
-    if workers == 0:
-        yield from map(_encode_one, arguments)
-        return
-    with worker_pool(workers) as pool:
-        yield from pool.map(_encode_in_worker, arguments, chunksize=8)
-
-
-def _encode_in_worker(argument: Argument) -> tuple[bytes, int]:
-    torch.set_num_threads(1)
-    return _encode_one(argument)
 
 
 def _encode_one(argument: Argument) -> tuple[bytes, int]:

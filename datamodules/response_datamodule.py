@@ -2,22 +2,17 @@
 
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import numpy as np
-import torch
-from pytorch_lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from datamodules.batching import BalancedBatches
 from datamodules.filters import RecordFilter
 from datamodules.response_cache import ResponseCache, ensure_response_samples
 from datamodules.response_samples import LabelledResponse, join_responses
-from datamodules.splits import FRACTIONS, PARTS, Split, load_split, make_split
+from datamodules.split_datamodule import Loading, SplitDataModule
+from datamodules.splits import PARTS
 from datamodules.store import RecordStore
 from mlrim.configuration.types import AtLeast
-from mlrim.errors import UserError
 from mlrim.graph.response_graph import THEORIES, theory_index
 
 STATISTICS_SAMPLES = 400
@@ -64,7 +59,7 @@ class ResponseDataset(Dataset[LabelledResponse]):
         return [self.caches[place.cache].index["ids"][place.row] for place in self.places]
 
 
-class ResponseDataModule(LightningDataModule):
+class ResponseDataModule(SplitDataModule):
     """Batches of crystals with Born charges, ε∞ and Raman tensors, as far as they are known.
 
     Args:
@@ -103,49 +98,11 @@ class ResponseDataModule(LightningDataModule):
         seed: Annotated[int, AtLeast(0)] = 0,
         quiet: bool = False,
     ) -> None:
-        super().__init__()
-        self.store = RecordStore(path)
+        selection = selection or RecordFilter(need_born=True)
+        loading = Loading(batch_size, workers, sample_workers, max_train, seed, quiet)
+        super().__init__(RecordStore(path), selection, train_selection, split, split_seed, loading)
         self.second = None if also is None else RecordStore(also)
-        self.repeats = repeats
-        self.cutoff = float(cutoff)
-        self.selection = selection or RecordFilter(need_born=True)
-        self.train_selection = train_selection or self.selection
-        self.split_file, self.split_seed = split, split_seed
-        self.batch_size, self.workers, self.sample_workers = batch_size, workers, sample_workers
-        self.max_train, self.seed, self.quiet = max_train, seed, quiet
-
-    @property
-    def content_hash(self) -> str:
-        """Of the data set, for provenance."""
-        return self.store.manifest.content_hash
-
-    @cached_property
-    def split(self) -> Split:
-        """The split of the whole data set, before any filter, so that it is the same for every filter."""
-        if self.split_file is not None:
-            return load_split(Path(self.split_file), self.store.index)
-        return make_split(self.store.index, self.split_seed, FRACTIONS, self.content_hash)
-
-    @cached_property
-    def ids(self) -> dict[str, list[str]]:
-        """Selected ids of the three parts.
-
-        Raises:
-            UserError: a part would be empty.
-        """
-        index = self.store.index
-        chosen, trained = (set(which.select(index).ids) for which in (self.selection, self.train_selection))
-        parts = {
-            part: [name for name in getattr(self.split, part) if name in (trained if part == "train" else chosen)]
-            for part in PARTS
-        }
-        empty = [part for part, names in parts.items() if not names]
-        if empty:
-            raise UserError(
-                f"no records are left for {' and '.join(empty)} after filtering {self.store.path} "
-                f"({len(self.store)} records, {len(chosen)} selected); loosen data.selection or use more data"
-            )
-        return parts
+        self.repeats, self.cutoff = repeats, float(cutoff)
 
     @cached_property
     def second_ids(self) -> dict[str, list[str]]:
@@ -166,8 +123,8 @@ class ResponseDataModule(LightningDataModule):
                 store,
                 sorted({name for part in ids.values() for name in part}),
                 self.cutoff,
-                self.sample_workers,
-                self.quiet,
+                self.loading.sample_workers,
+                self.loading.quiet,
             )
             for store, ids in wanted
         ]
@@ -178,46 +135,18 @@ class ResponseDataModule(LightningDataModule):
         stores = [store for store in (self.store, self.second) if store is not None]
         return sorted({THEORIES[theory_index(store[0].theory)] for store in stores})
 
+    collate = staticmethod(join_responses)
+
     def prepare_data(self) -> None:
         """Make the samples, once for all processes."""
         len(self.caches)
 
     def dataset(self, part: str) -> ResponseDataset:
         """The samples of `train`, `validation` or `test`."""
-        names = self.ids[part]
-        training = part == "train"
-        if training and self.max_train is not None:
-            order = np.random.default_rng(0).permutation(len(names))[: self.max_train]
-            names = [names[index] for index in sorted(order)]
-        places = [Place(0, self.caches[0].row_of[name]) for name in names]
-        for name in self.second_ids[part] * (self.repeats if training else 1):
+        places = [Place(0, self.caches[0].row_of[name]) for name in self.names(part)]
+        for name in self.second_ids[part] * (self.repeats if part == "train" else 1):
             places.append(Place(1, self.caches[1].row_of[name]))
-        return ResponseDataset(self.caches, places, in_memory=self.workers == 0)
-
-    def train_dataloader(self) -> DataLoader:
-        """Shuffled batches."""
-        return self._loader("train", self.batch_size, shuffle=True)
-
-    def val_dataloader(self) -> DataLoader:
-        """Validation batches."""
-        return self._loader("validation", 2 * self.batch_size, shuffle=False)
-
-    def test_dataloader(self) -> DataLoader:
-        """Test batches."""
-        return self._loader("test", 2 * self.batch_size, shuffle=False)
-
-    def _loader(self, part: str, batch_size: int, shuffle: bool) -> DataLoader:
-        dataset = self.dataset(part)
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        return DataLoader(
-            dataset,
-            batch_sampler=BalancedBatches(dataset.costs, batch_size, shuffle, self.seed, rank, world),
-            collate_fn=join_responses,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(self.seed),
-            persistent_workers=self.workers > 0,
-            multiprocessing_context="forkserver" if self.workers > 0 else None,
-        )
+        return ResponseDataset(self.caches, places, in_memory=self.loading.in_memory)
 
     def training_samples(self) -> list[LabelledResponse]:
         """Some training samples, evenly spread, to take statistics from."""

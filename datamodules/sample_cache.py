@@ -10,9 +10,9 @@ so a folder is either right or not there. Arrays are raw little-endian bytes in 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -32,6 +32,9 @@ from mlrim.output_folder import writing_to
 
 NARROW = {"f": "<f4", "i": "<i4", "b": "|u1"}
 """Stored types of floating-point, integer and truth values."""
+
+Encoder = Callable[[Any], tuple[bytes, int]]
+"""Makes one sample as bytes, and says how much work it makes."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +81,36 @@ def ensure_samples(
     Raises:
         UserError: a record lacks what the settings ask for, or the disk is full.
     """
-    folder = store.path.with_name(store.path.name + ".samples") / _key(store, ids, settings)
-    if not (folder / "index.json").is_file():
-        unfinished = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
-        try:
-            with writing_to(folder, "free some space, or move the data set to where there is some"):
-                unfinished.mkdir(parents=True)
-                _write(unfinished, store, ids, settings, workers, quiet)
-                publish(unfinished, folder)
-        finally:
-            rmtree(unfinished, ignore_errors=True)
-    return SampleCache(folder)
+    arguments = [(str(store.path), name, settings) for name in ids]
+    made = make_once(
+        store.path.with_name(store.path.name + ".samples") / _key(store, ids, settings),
+        {"settings": asdict(settings), "ids": list(ids)},
+        lambda: track(encoded(_encode_one, arguments, workers), "training samples", total=len(ids), disable=quiet),
+    )
+    return SampleCache(made)
+
+
+def make_once(folder: Path, index: Mapping[str, Any], samples: Callable[[], Iterable[tuple[bytes, int]]]) -> Path:
+    """A folder with samples, made now unless it is there; returns it.
+
+    Args:
+        index: what index.json says besides offsets and costs.
+        samples: makes the encoded samples and the work of each, one after the other.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    if (folder / "index.json").is_file():
+        return folder
+    unfinished = folder.with_name(f"{folder.name}.{uuid4().hex[:8]}")
+    try:
+        with writing_to(folder, "free some space, or move the data set to where there is some"):
+            unfinished.mkdir(parents=True)
+            _write(unfinished, index, samples())
+            publish(unfinished, folder)
+    finally:
+        rmtree(unfinished, ignore_errors=True)
+    return folder
 
 
 def publish(unfinished: Path, folder: Path) -> None:
@@ -106,32 +128,29 @@ def _key(store: RecordStore, ids: Sequence[str], settings: SampleSettings) -> st
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
-def _write(
-    folder: Path, store: RecordStore, ids: Sequence[str], settings: SampleSettings, workers: int, quiet: bool
-) -> None:
-    arguments = [(str(store.path), name, settings) for name in ids]
+def _write(folder: Path, index: Mapping[str, Any], samples: Iterable[tuple[bytes, int]]) -> None:
     offsets, costs = [0], []
     with (folder / "samples.bin").open("wb") as file:
-        made = track(_encoded(arguments, workers), "training samples", total=len(ids), disable=quiet)
-        for data, cost in made:
+        for data, cost in samples:
             file.write(data)
             offsets.append(offsets[-1] + len(data))
             costs.append(cost)
-    index = {"settings": asdict(settings), "ids": list(ids), "offsets": offsets, "costs": costs}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    text = json.dumps({**index, "offsets": offsets, "costs": costs})
+    (folder / "index.json").write_text(text, encoding="utf-8")
 
 
-def _encoded(arguments: list[tuple[str, str, SampleSettings]], workers: int) -> Iterator[tuple[bytes, int]]:
+def encoded(encode: Encoder, arguments: Sequence[Any], workers: int) -> Iterator[tuple[bytes, int]]:
+    """The results of `encode` in order, by so many processes of one thread each (0: in this one)."""
     if workers == 0:
-        yield from map(_encode_one, arguments)
+        yield from map(encode, arguments)
         return
     with worker_pool(workers) as pool:
-        yield from pool.map(_encode_in_worker, arguments, chunksize=8)
+        yield from pool.map(partial(_in_worker, encode), arguments, chunksize=8)
 
 
-def _encode_in_worker(argument: tuple[str, str, SampleSettings]) -> tuple[bytes, int]:
+def _in_worker(encode: Encoder, argument: Any) -> tuple[bytes, int]:
     torch.set_num_threads(1)
-    return _encode_one(argument)
+    return encode(argument)
 
 
 def _encode_one(argument: tuple[str, str, SampleSettings]) -> tuple[bytes, int]:
