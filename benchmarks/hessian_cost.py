@@ -193,7 +193,7 @@ def training_steps(channels: int, layers: int, threads: int, repeats: int) -> No
     }
     seconds = medians(steps, repeats)
     reference = seconds["energy + forces"]
-    print(f"training step, 4 cells of 8 atoms, {len(graph.sender)} pairs:")
+    print(f"training step, 4 cells of 8 atoms, {len(graph.sender)} pairs, {repeats} rounds:")
     for name, value in seconds.items():
         print(f"  {name:36s}{1000 * value:9.1f} ms   {value / reference:5.2f}")
 
@@ -207,7 +207,7 @@ def full_hessians(size: int, channels: int, layers: int, threads: int, repeats: 
                 results[way].append(pool.apply(measured, (way, size, channels, layers, threads)))
     seconds = {way: statistics.median(run[0] for run in runs) for way, runs in results.items()}
     reference = results["engine"][0][2]
-    print(f"full Hessian, {len(reference) // 3} atoms:")
+    print(f"full Hessian, {len(reference) // 3} atoms, {repeats} rounds:")
     for way, runs in results.items():
         memory = statistics.median(run[1] for run in runs)
         difference = np.linalg.norm(runs[0][2] - reference) / np.linalg.norm(reference)
@@ -222,8 +222,8 @@ def main() -> None:
     options = {"threads": 1, "channels": 32, "layers": 3, "repeats": 7}
     options |= {name: int(value) for name, _, value in (word.partition("=") for word in sys.argv[1:])}
     threads, channels, layers, repeats = (options[name] for name in ("threads", "channels", "layers", "repeats"))
-    print(f"{threads} thread(s), float32, {channels} channels, {layers} layers, medians of {repeats} rounds")
-    training_steps(channels, layers, threads, repeats)
+    print(f"{threads} thread(s), float32, {channels} channels, {layers} layers, medians")
+    training_steps(channels, layers, threads, 5 * repeats)
     for size in (1, 2):
         full_hessians(size, channels, layers, threads, max(1, repeats // 2))
 
