@@ -112,10 +112,16 @@ def extended_force_constants(
 
 
 def supercell_force_constants(
-    energy: Energy, supercell: Supercell, cutoff: float, dtype: torch.dtype = torch.float64, memory: float | None = None
+    energy: Energy,
+    supercell: Supercell,
+    cutoff: float,
+    dtype: torch.dtype = torch.float64,
+    device: torch.device | str = "cpu",
+    memory: float | None = None,
 ) -> Float[ndarray, "atoms images 3 3"]:
     """Force constants of the home cell's atoms in a periodic supercell, compact and in canonical order, eV/Å²."""
-    derivatives = differentiate(energy, periodic_graph(supercell.to_crystal(), cutoff, dtype), memory=memory)
-    home = torch.arange(supercell.crystal.n_atoms) * supercell.n_cells
-    rows = derivatives.rows((3 * home[:, None] + torch.arange(3)).reshape(-1)).double().numpy()
+    graph = periodic_graph(supercell.to_crystal(), cutoff, dtype).to(device)
+    home = torch.arange(supercell.crystal.n_atoms, device=device) * supercell.n_cells
+    components = (3 * home[:, None] + torch.arange(3, device=device)).reshape(-1)
+    rows = differentiate(energy, graph, memory=memory).rows(components).double().cpu().numpy()
     return rows.reshape(len(home), 3, supercell.n_atoms, 3).transpose(0, 2, 1, 3)

@@ -89,6 +89,13 @@ def test_extended_graph_has_the_energy_and_forces_of_the_crystal(energy):
     torch.testing.assert_close(forces, periodic.forces, rtol=0, atol=1e-10)
 
 
+def test_single_precision_agrees_with_double(energy):
+    extended = unroll(energy, GENERAL, CUTOFF)
+    double = dynamical_matrices(energy, extended, ANY_Q)
+    single = dynamical_matrices(energy.float(), extended.to(torch.float32), ANY_Q)
+    assert 0 < np.linalg.norm(single - double) < 1e-4 * np.linalg.norm(double)
+
+
 def test_one_hop_too_few_is_seen_and_one_too_many_changes_nothing():
     energy = network(layers=2)
     right = dynamical_matrices(energy, extended_graph(GENERAL, CUTOFF, hops=2), ANY_Q)

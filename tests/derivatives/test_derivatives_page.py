@@ -23,6 +23,8 @@ def test_the_table_lists_what_models_declare(page):
     import mlrim.models.stillinger_weber  # noqa: F401  (enters the table)
 
     listed = {line for line in capability_table().splitlines() if line.startswith(("| model", "| `"))}
-    shown = {line for line in page.splitlines() if line.startswith(("| model", "| `delta`", "| `response`", "| `still"))}
+    shown = {
+        line for line in page.splitlines() if line.startswith(("| model", "| `delta`", "| `response`", "| `still"))
+    }
     assert len(shown) == 4
     assert shown <= listed
