@@ -113,7 +113,8 @@ def run_jobs(
     if len(jobs) > len(failures) and len(jobs) > 1:
         from mlrim.report.html import write_index
 
-        console.print(f"index of all structures: {write_index(out)}", highlight=False, soft_wrap=True)
+        path = write_index(out, {failure.label: failure.message for failure in failures})
+        console.print(f"index of all structures: {path}", highlight=False, soft_wrap=True)
     return failures
 
 

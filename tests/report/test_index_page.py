@@ -115,3 +115,11 @@ def test_links_lead_to_the_reports(page):
     assert page.current_url.endswith("report.html")
     data = json.loads(page.find_element("id", "summary").get_attribute("textContent"))
     assert data["schema_version"] >= 1
+
+
+def test_structures_that_failed_are_listed_with_the_reason(out, tmp_path) -> None:
+    text = write_index(out, {"bad <b>.cif": "two atoms at the same place & more"}).read_text(encoding="utf-8")
+    assert "Not predicted" in text
+    assert "bad &lt;b&gt;.cif" in text
+    assert "two atoms at the same place &amp; more" in text
+    assert "Not predicted" not in write_index(out).read_text(encoding="utf-8")

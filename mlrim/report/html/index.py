@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,15 @@ class Entry:
     warnings: list[str]
 
 
-def write_index(out: Path) -> Path:
-    """Write index.html for all structures below an output folder; the path of the file."""
+def write_index(out: Path, failed: Mapping[str, str] | None = None) -> Path:
+    """Write index.html for all structures below an output folder; the path of the file.
+
+    Args:
+        failed: structures of this run that could not be predicted, and why.
+    """
     path = out / "index.html"
-    page = render(
-        "index.html", SCRIPTS, version=mlrim.__version__, entries=list(entries(out)), folder=out.resolve().name
-    )
+    facts = {"version": mlrim.__version__, "entries": list(entries(out)), "failed": dict(failed or {})}
+    page = render("index.html", SCRIPTS, folder=out.resolve().name, **facts)
     path.write_text(page, encoding="utf-8")
     return path
 
