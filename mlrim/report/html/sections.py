@@ -15,6 +15,9 @@ from mlrim.report.html.charts import (
 from mlrim.report.html.formats import number
 from mlrim.report.prediction import Prediction
 
+LARGE_ASYMMETRY = 0.1
+"""Residuals of raw force constants above this share of the largest one are marked."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -106,8 +109,8 @@ def quality_line(prediction: Prediction) -> list[Check]:
     checks.append(
         Check("acoustic modes at Γ", f"{number(quality.acoustic_residual, 1)} cm⁻¹", quality.acoustic_residual < 1)
     )
-    raw = max(quality.residuals.values(), default=0.0)
-    checks.append(Check("asymmetry of the raw force constants", f"{number(raw, 2)} eV/Å²", raw < 0.1))
+    asymmetry = f"{number(100 * quality.asymmetry, 1)} %"
+    checks.append(Check("asymmetry of the raw force constants", asymmetry, quality.asymmetry < LARGE_ASYMMETRY))
     checks.append(Check("imaginary modes at Γ", str(gamma.n_imaginary), gamma.n_imaginary == 0))
     share = f"{100 * thermal.imaginary_share:.2g} %"
     checks.append(Check("on the mesh", share, thermal.imaginary_modes == 0))
