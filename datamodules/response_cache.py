@@ -12,7 +12,7 @@ from datamodules.sample_cache import SampleCache, encoded, make_once, narrow, wi
 from datamodules.store import RecordStore
 from mlrim.rim.bond_polarizability import default_parameters
 
-RESPONSE_SAMPLE_VERSION = 1
+RESPONSE_SAMPLE_VERSION = 2
 """Raised whenever samples made before would differ."""
 
 Argument = tuple[str, str, float]

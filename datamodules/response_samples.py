@@ -24,6 +24,9 @@ MAX_BORN_CHARGE = 10.0
 LEAST_SUSCEPTIBILITY = 0.01
 """Where ε∞ − 1 is smaller, the level of theory knows no polarisable electrons."""
 
+SOFTEST = 20.0
+"""cm⁻¹: Raman lines of softer modes are not learned."""
+
 
 class ResponseLabels(NamedTuple):
     """What is known of a batch of crystals; what is not known is masked, and zero."""
@@ -34,7 +37,7 @@ class ResponseLabels(NamedTuple):
     """ln(ε∞ − 1)"""
     dielectric_known: Bool[Tensor, "graphs"]
     metal: Float[Tensor, "graphs"]
-    """One for metals and what is nearly one."""
+    """One for metals and what is nearly one, zero for insulators; NaN where Born charges or ε∞ are not known."""
     raman_tensors: Float[Tensor, "atoms 3 3 3"]
     """Å²"""
     raman_known: Bool[Tensor, "graphs"]
@@ -90,18 +93,23 @@ def labels_of_record(record: Record) -> ResponseLabels:
         record.dielectric is not None and np.linalg.eigvalsh(record.dielectric).min() > 1 + LEAST_SUSCEPTIBILITY
     )
     dielectric = record.dielectric if polarizable and not metallic else None
-    raman = getattr(record, "raman_tensors", None)
+    raman = record.raman_tensors
     modes = raman_modes(record)
     return ResponseLabels(
         _float(np.zeros((n_atoms, 3, 3)) if born is None else born),
         torch.tensor([born is not None]),
         _float(np.zeros((3, 3)) if dielectric is None else log_susceptibility(dielectric))[None],
         torch.tensor([dielectric is not None]),
-        torch.tensor([float(metallic)]),
+        torch.tensor([_metal_label(record, metallic)]),
         _float(np.zeros((n_atoms, 3, 3, 3)) if raman is None else raman),
         torch.tensor([raman is not None]),
         *([_float(part)] for part in modes),
     )
+
+
+def _metal_label(record: Record, metallic: bool) -> float:
+    known = record.born_charges is not None and record.dielectric is not None
+    return float(metallic) if known or metallic else float("nan")
 
 
 def is_metallic(record: Record) -> bool:
@@ -128,8 +136,8 @@ class RamanModes(NamedTuple):
 def raman_modes(record: Record) -> RamanModes:
     """Stable optical modes of a record with Raman labels, and the intensities printed for them."""
     n_atoms = record.crystal.n_atoms
-    printed = getattr(record, "spectra", {}).get("raman_total")
-    if (printed is None and getattr(record, "raman_tensors", None) is None) or "dft" not in record.force_constants:
+    printed = record.spectra.get("raman_total")
+    if (printed is None and record.raman_tensors is None) or "dft" not in record.force_constants:
         return RamanModes(np.zeros(0), np.zeros((0, n_atoms, 3)), np.zeros(0))
     dynamics = LatticeDynamics(record.crystal, unfold(record.compact(), record.supercell), None)
     modes = dynamics.modes(np.zeros((1, 3)))
@@ -138,7 +146,7 @@ def raman_modes(record: Record) -> RamanModes:
     kept = np.setdiff1d(np.arange(3 * n_atoms), acoustic)
     frequencies = modes.frequencies[0, kept] * THZ_TO_CM1
     powder = np.full(len(kept), np.nan) if printed is None else np.asarray(printed)[kept]
-    stable = frequencies > 20.0
+    stable = frequencies > SOFTEST
     displacements = vectors[:, kept].T.reshape(len(kept), n_atoms, 3) / np.sqrt(record.crystal.masses)[:, None]
     return RamanModes(frequencies[stable], displacements[stable], powder[stable])
 

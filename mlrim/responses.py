@@ -233,7 +233,7 @@ def complete_response(
         UserError: ε∞ is not positive definite.
     """
     long_range = known.long_range or own
-    warnings = [] if learned is None else metal_warnings(crystal, learned)
+    warnings = [] if learned is None else metal_warnings(learned)
     probability = None if learned is None else learned.insulator_probability
     spread = {} if learned is None else learned.spread
     if long_range is None:
@@ -266,22 +266,13 @@ def complete_response(
     return Response(neutral, dielectric, tensors, sources, screened, correction, probability, spread, warnings)
 
 
-def metal_warnings(crystal: Crystal, learned: LearnedResponse) -> list[str]:
+def metal_warnings(learned: LearnedResponse) -> list[str]:
     """The warnings of a response model; one more where the crystal is likely to be a metal."""
     consequence = "a metal has no LO–TO splitting and no infrared spectrum of its own"
     if learned.insulator_probability < LIKELY:
         probability = f"probability of a gap {learned.insulator_probability:.2f}"
         return [*learned.warnings, f"the response model takes this for a metal ({probability}): {consequence}"]
-    if all_metals(crystal):
-        return [*learned.warnings, f"all elements are metals; if the compound is one as well: {consequence}"]
     return list(learned.warnings)
-
-
-def all_metals(crystal: Crystal) -> bool:
-    """Whether a crystal consists of metallic elements only."""
-    from pymatgen.core.periodic_table import Element
-
-    return all(Element.from_Z(int(number)).is_metal for number in set(crystal.numbers.tolist()))
 
 
 def _raman(

@@ -12,6 +12,7 @@ from torchmetrics import CatMetric
 
 from mlrim.checkpoint import load_model
 from mlrim.configuration.types import Above, AtLeast
+from mlrim.errors import UserError
 from mlrim.models.response import Response, ResponseModel, ResponseStatistics, dielectric_tensor
 from mlrim.tasks.raman_loss import raman_losses
 from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
@@ -72,9 +73,19 @@ class ResponseTask(LightningModule):
         if self.start is None:
             self.model.set_statistics(statistics)
             return
-        self.model.load_state_dict(load_model(self.start, kind="response").model.state_dict())
+        self._take_over(self.start)
         if not self.model.knows_raman:
             self.model.raman_scale.fill_(statistics.raman)
+
+    def _take_over(self, start: str) -> None:
+        try:
+            self.model.load_state_dict(load_model(start, kind="response").model.state_dict())
+        except RuntimeError as error:
+            raise UserError(
+                f"task.start={start} holds a response model of another size or shape; give model.… the values that it "
+                "was trained with (they are in config.json of its folder or .hydra/config.yaml of its run). "
+                f"First difference: {str(error).splitlines()[1].strip()}"
+            ) from error
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of one batch."""
@@ -82,7 +93,12 @@ class ResponseTask(LightningModule):
         predicted = self.model(graph, raman=self.raman_weight > 0)
         born = _mean(born_errors(predicted, graph, labels))
         dielectric = _mean(log_dielectric_errors(predicted, labels))
-        metal = nn.functional.binary_cross_entropy_with_logits(predicted.metal_logit, labels.metal)
+        told = labels.metal.isfinite()
+        metal = _mean(
+            nn.functional.binary_cross_entropy_with_logits(
+                predicted.metal_logit[told], labels.metal[told], reduction="none"
+            )
+        )
         loss = self.born_weight * born + self.dielectric_weight * dielectric + self.metal_weight * metal
         size = len(labels.metal)
         parts = {"loss": loss, "born": born, "dielectric": dielectric, "metal": metal}

@@ -68,6 +68,7 @@ def test_metals_are_told_and_their_numbers_are_not_learned(fluorite: Record, cha
 def test_what_is_absent_is_masked(fluorite: Record) -> None:
     labels = labels_of_record(replace(fluorite, born_charges=None))
     assert not bool(labels.born_known)
+    assert bool(labels.metal.isnan()), "without charges nobody knows whether it is a metal"
 
 
 def test_modes_of_raman_labels_are_the_optical_ones(fluorite: Record) -> None:

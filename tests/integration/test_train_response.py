@@ -76,3 +76,13 @@ def test_a_level_of_theory_that_was_not_trained_on_is_refused(
     assert done.returncode == 1
     assert "trained on classical" in done.stderr + done.stdout
     assert not list(tmp_path.glob("predictions/*/summary.json"))
+
+
+def test_a_start_of_another_size_is_refused_in_one_message(
+    repository: Path, data: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    arguments = ["experiment=response_embedded", f"data.path={data}", f"hydra.run.dir={tmp_path}/run", *TINY]
+    done = run(repository, tmp_path, "train.py", *arguments, f"task.start={checkpoint}", "model.scalars=16")
+    assert done.returncode == 1
+    assert "of another size" in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr + done.stdout
