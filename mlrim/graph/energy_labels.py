@@ -42,7 +42,7 @@ class EnergyLabels(NamedTuple):
     def to(self, target: torch.device | str | torch.dtype) -> "EnergyLabels":
         """The same labels on another device or, but for `source`, in another precision."""
         precision = isinstance(target, torch.dtype)
-        moved = [
+        moved: list[Any] = [
             [tensor.to(target) for tensor in value]
             if isinstance(value, list)
             else (value if precision and not value.is_floating_point() else value.to(target))
@@ -88,8 +88,8 @@ def unlabelled(graph: EnergyGraph, masses: Float[Tensor, "atoms"], source: int =
 def join_labelled(samples: Sequence[LabelledGraph]) -> LabelledGraph:
     """One batch of several samples."""
     columns = zip(*(sample.labels for sample in samples), strict=True)
-    labels = EnergyLabels(*(_joined(column) for column in columns))
-    return LabelledGraph(batch_graphs([sample.graph for sample in samples]), labels)
+    joined: list[Any] = [_joined(column) for column in columns]
+    return LabelledGraph(batch_graphs([sample.graph for sample in samples]), EnergyLabels(*joined))
 
 
 def _joined(column: Sequence[Any]) -> Tensor | list[Tensor]:
