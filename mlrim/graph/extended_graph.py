@@ -24,7 +24,7 @@ class ExtendedGraph:
 
     Attributes:
         crystal: the home cell.
-        graph: all atoms that the home cell's energies depend on, those of the home cell first.
+        graph: all atoms that the counted energies depend on; those of the home cell (or the one atom) first.
         origin: atom of the home cell that each is an image of.
         translation: and its lattice translation R, in units of the lattice vectors.
     """
@@ -54,11 +54,29 @@ def extended_graph(crystal: Crystal, cutoff: float, hops: int, dtype: torch.dtyp
         hops: how many pairs in a row lead to the farthest atom that an atom's energy depends on: the number of
             message-passing layers, 1 for pair and three-body potentials.
     """
+    home = np.column_stack([np.arange(crystal.n_atoms), np.zeros((crystal.n_atoms, 3), dtype=np.int64)])
+    return _unrolled(crystal, home, cutoff, hops, 0, dtype)
+
+
+def atom_surroundings(
+    crystal: Crystal, atom: int, cutoff: float, hops: int, dtype: torch.dtype = torch.float64
+) -> ExtendedGraph:
+    """All that the force on one atom depends on; the atom comes first.
+
+    Energies within `hops` of the atom depend on it and are counted; these depend on atoms as far again.
+    """
+    return _unrolled(crystal, np.array([[atom, 0, 0, 0]]), cutoff, 2 * hops, hops, dtype)
+
+
+def _unrolled(
+    crystal: Crystal, start: Int[ndarray, "nodes 4"], cutoff: float, hops: int, counted_hops: int, dtype: torch.dtype
+) -> ExtendedGraph:
+    """All within some hops of the first atoms; energies are counted within fewer hops of them."""
     pairs = neighbour_pairs(crystal, cutoff)
-    bound = hops * int(np.abs(pairs.shifts).max(initial=0))
-    atoms = np.column_stack([np.arange(crystal.n_atoms), np.zeros((crystal.n_atoms, 3), dtype=np.int64)])
-    frontier, receivers, senders = atoms, [np.zeros((0, 4), np.int64)], [np.zeros((0, 4), np.int64)]
-    for _ in range(hops):
+    bound = (hops + 1) * int(np.abs(pairs.shifts).max(initial=1))
+    atoms, frontier, n_counted = start, start, len(start)
+    receivers, senders = [np.zeros((0, 4), np.int64)], [np.zeros((0, 4), np.int64)]
+    for hop in range(hops):
         receiver, sender = _incoming(frontier, pairs)
         receivers.append(receiver)
         senders.append(sender)
@@ -66,8 +84,10 @@ def extended_graph(crystal: Crystal, cutoff: float, hops: int, dtype: torch.dtyp
         frontier = sender[first]
         frontier = frontier[~np.isin(_keys(frontier, bound), _keys(atoms, bound))]
         atoms = np.concatenate([atoms, frontier])
+        if hop < counted_hops:
+            n_counted = len(atoms)
     receiver, sender = (_positions_in(np.concatenate(rows), atoms, bound) for rows in (receivers, senders))
-    return _as_graph(crystal, atoms, receiver, sender, dtype)
+    return _as_graph(crystal, atoms, receiver, sender, n_counted, dtype)
 
 
 def _incoming(
@@ -102,6 +122,7 @@ def _as_graph(
     atoms: Int[ndarray, "nodes 4"],
     receiver: Int[ndarray, "edges"],
     sender: Int[ndarray, "edges"],
+    n_counted: int,
     dtype: torch.dtype,
 ) -> ExtendedGraph:
     origin, translation = atoms[:, 0], atoms[:, 1:]
@@ -115,6 +136,6 @@ def _as_graph(
         shift=torch.zeros(len(receiver), 3, dtype=torch.int64),
         n_atoms=torch.tensor([len(atoms)]),
         periodic=torch.tensor([False]),
-        counted=torch.arange(len(atoms)) < crystal.n_atoms,
+        counted=torch.arange(len(atoms)) < n_counted,
     )
     return ExtendedGraph(crystal, graph, torch.tensor(origin), torch.tensor(translation))

@@ -123,7 +123,7 @@ def project_space_group(
     n_atoms, n_images = compact.shape[:2]
     atoms, cells = np.divmod(np.arange(n_images), supercell.n_cells)
     total = np.zeros_like(compact)
-    kept = _operations_of(supercell, group)
+    kept = operations_of(supercell, group)
     for index in kept:
         permutation, shifts = group.permutations[index], group.atom_shifts[index]
         moved = supercell.shifts[cells] @ group.rotations[index].T + shifts[atoms]
@@ -150,7 +150,8 @@ def project_pairs(force_constants: PairForceConstants, crystal: Crystal, group: 
     return PairForceConstants(Pairs(distinct[:, 0], distinct[:, 1], distinct[:, 2:]), total / len(group.rotations))
 
 
-def _operations_of(supercell: Supercell, group: SpaceGroup) -> list[int]:
+def operations_of(supercell: Supercell, group: SpaceGroup) -> list[int]:
+    """Numbers of the operations that map the lattice of a supercell onto itself."""
     inverse = np.linalg.inv(supercell.matrix)
     moved = inverse @ group.rotations @ supercell.matrix
     return [index for index, matrix in enumerate(moved) if np.allclose(matrix, np.round(matrix), atol=1e-6)]
