@@ -66,7 +66,7 @@ class DeltaModel(SiteEncoder):
     ) -> None:
         channels = Channels(scalars, vectors, matrices)
         super().__init__(channels, layers, edge_features, radial, update_hidden, cutoff, neighbours, dropout)
-        self.head = PairHead(channels, self.n_pair_features, head_hidden, dropout)
+        self.head = PairHead(channels, self.n_pair_features, head_hidden, given=2, dropout=dropout)
         self.register_buffer("log_scale", torch.tensor(DEFAULT_LOG_SCALE))
 
     def set_statistics(self, statistics: DeltaStatistics) -> None:
@@ -94,8 +94,7 @@ class DeltaModel(SiteEncoder):
             features=self.pair_features(distance, reduced, direction, graph.pair_baseline, graph.pair_dipole),
             scale=envelope * torch.exp(log_scale),
             envelope=envelope,
-            baseline=graph.pair_baseline,
-            dipole=graph.pair_dipole,
+            given=(graph.pair_baseline, graph.pair_dipole),
         )
 
 

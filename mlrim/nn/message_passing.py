@@ -46,14 +46,15 @@ class Environment(NamedTuple):
     receiver: Int[Tensor, "edges"]
     sender: Int[Tensor, "edges"]
     sender_site: Int[Tensor, "edges"]
-    atom_site: Int[Tensor, "atoms"]
-    atom_rotation: Float[Tensor, "atoms 3 3"]
+    atom_site: Int[Tensor, "atoms"] | None
+    """None where every atom is a site of its own."""
+    atom_rotation: Float[Tensor, "atoms 3 3"] | None
     along_bond: DirectionalSum
     """Y = r̂"""
     along_bond_twice: DirectionalSum
     """Y = r̂r̂ without trace"""
-    along_baseline: DirectionalSum
-    """Y = the baseline's block, symmetric and without trace"""
+    along_baseline: DirectionalSum | None
+    """Y = the baseline's block, symmetric and without trace; none for networks that read no baseline"""
 
 
 def on_atoms(state: SiteState, atom_site: Tensor, rotation: Tensor) -> SiteState:
@@ -66,39 +67,48 @@ def on_atoms(state: SiteState, atom_site: Tensor, rotation: Tensor) -> SiteState
 
 
 class Messages(nn.Module):
-    """Filtered messages from neighbours; vectors and matrices come from `parts` sources each.
+    """Filtered messages from neighbours; vectors and matrices come from several sources each.
 
     Args:
         channels: of a site.
         edge_features: size of an edge's embedding.
         tensors: whether the neighbours' own vectors and matrices are sent too (they are zero before the first layer).
+        baseline: whether there are blocks of a baseline along which messages are summed.
     """
 
-    def __init__(self, channels: Channels, edge_features: int, tensors: bool) -> None:
+    def __init__(self, channels: Channels, edge_features: int, tensors: bool, baseline: bool = True) -> None:
         super().__init__()
-        self.channels, self.tensors = channels, tensors
+        self.channels, self.tensors, self.baseline = channels, tensors, baseline
         self.widths = [channels.scalars, channels.vectors, channels.matrices]
         self.of_sender = nn.Linear(channels.scalars, sum(self.widths))
-        extra = [channels.matrices] + ([channels.vectors, channels.matrices] if tensors else [])
+        extra = [channels.matrices] * baseline + ([channels.vectors, channels.matrices] if tensors else [])
         self.filters = nn.Linear(edge_features, sum(self.widths) + sum(extra), bias=False)
         self.splits = [sum(self.widths), *extra]
 
     def forward(self, state: SiteState, around: Environment) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Summed scalars, and the lists of summed vectors and matrices."""
-        scalar_filter, baseline_filter, *tensor_filters = self.filters(around.embedding).split(self.splits, 1)
+        scalar_filter, *filters = self.filters(around.embedding).split(self.splits, 1)
         sent = self.of_sender(state.scalars).index_select(0, around.sender_site) * scalar_filter
         scalars, vectors, matrices = sent.split(self.widths, 1)
         n_sites = len(state.scalars)
         summed = sum_over_neighbours(scalars, around.receiver, n_sites)
         of_vectors = [around.along_bond(vectors)]
-        of_matrices = [around.along_bond_twice(matrices), around.along_baseline(baseline_filter)]
+        of_matrices = [around.along_bond_twice(matrices)]
+        if around.along_baseline is not None:
+            of_matrices.append(around.along_baseline(filters.pop(0)))
         if self.tensors:
-            atoms = on_atoms(state, around.atom_site, around.atom_rotation)
-            moved = (atoms.vectors, tensor_filters[0]), (atoms.matrices, tensor_filters[1])
+            atoms = _atoms_of(state, around)
+            moved = (atoms.vectors, filters[0]), (atoms.matrices, filters[1])
             vector_sum, matrix_sum = (_filtered_sum(*part, around, n_sites) for part in moved)
             of_vectors.append(vector_sum)
             of_matrices.append(matrix_sum)
         return summed, of_vectors, of_matrices
+
+
+def _atoms_of(state: SiteState, around: Environment) -> SiteState:
+    if around.atom_site is None or around.atom_rotation is None:
+        return state
+    return on_atoms(state, around.atom_site, around.atom_rotation)
 
 
 def _filtered_sum(tensors: Tensor, filters: Tensor, around: Environment, n_sites: int) -> Tensor:
@@ -117,6 +127,7 @@ class InteractionLayer(nn.Module):
         tensors: see `Messages`.
         neighbours: typical number of neighbours; sums are divided by its square root.
         dropout: probability of dropping a hidden unit of the update while training.
+        baseline: see `Messages`.
     """
 
     def __init__(
@@ -127,14 +138,15 @@ class InteractionLayer(nn.Module):
         tensors: bool,
         neighbours: float,
         dropout: float = 0.0,
+        baseline: bool = True,
     ) -> None:
         super().__init__()
         scalars, vectors, matrices = channels
         self.channels = channels
         self.scale = neighbours**-0.5
-        self.messages = Messages(channels, edge_features, tensors)
-        self.mix_vectors = nn.Linear((3 if tensors else 2) * vectors, 2 * vectors + matrices, bias=False)
-        self.mix_matrices = nn.Linear((4 if tensors else 3) * matrices, 2 * matrices, bias=False)
+        self.messages = Messages(channels, edge_features, tensors, baseline)
+        self.mix_vectors = nn.Linear((2 + tensors) * vectors, 2 * vectors + matrices, bias=False)
+        self.mix_matrices = nn.Linear((2 + tensors + baseline) * matrices, 2 * matrices, bias=False)
         invariants = 2 * vectors + 3 * matrices
         self.norm = nn.LayerNorm(2 * scalars)
         self.update = nn.Sequential(

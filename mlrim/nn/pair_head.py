@@ -22,29 +22,35 @@ class PairGeometry(NamedTuple):
     """Expected magnitude of a block, eV/Å²; zero at the cut-off."""
     envelope: Float[Tensor, "pairs"]
     """One, and smoothly zero at the cut-off."""
-    baseline: Float[Tensor, "pairs 3 3"]
-    dipole: Float[Tensor, "pairs 3 3"]
-    """What the pair adds to the exact dipole sum: too much where ions overlap, which the head can take back."""
+    given: tuple[Float[Tensor, "pairs 3 3"], ...] = ()
+    """Blocks that are known of every pair, such as a classical model's, which the head can weaken or strengthen."""
 
 
 class PairHead(nn.Module):
     """Blocks Σ_k c_k B_k whose coefficients a three-layer network reads off both end points and the edge.
 
-    The tensors B_k are 1, r̂r̂, the baseline's and the dipole interaction's block, the matrices of both atoms, u r̂,
-    r̂ u and u u' with vectors u mixed from those of both atoms and from their matrices times r̂: everything that parity
-    allows, antisymmetric parts included. Both directions of a pair are evaluated and averaged, so that
-    Φ_ij(R) = Φ_ji(−R)ᵀ holds exactly.
+    The tensors B_k are 1, r̂r̂, the given blocks, the matrices of both atoms, u r̂, r̂ u and u u' with vectors u mixed
+    from those of both atoms and from their matrices times r̂: everything that parity allows, antisymmetric parts
+    included. Both directions of a pair are evaluated and averaged, so that Φ_ij(R) = Φ_ji(−R)ᵀ holds exactly.
+
+    Args:
+        channels: of an atom.
+        pair_features: size of `PairGeometry.features`.
+        hidden: width of the network.
+        given: number of given blocks.
+        dropout: share of hidden units dropped while training.
     """
 
     N_VECTORS = 4
-    N_SCALARS = 6
 
-    def __init__(self, channels: Channels, pair_features: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, channels: Channels, pair_features: int, hidden: int, given: int = 0, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         self.channels = channels
         n_vectors = 2 * channels.vectors + 2 * channels.matrices
         invariants = 3 * channels.vectors + 3 * channels.matrices
-        self.splits = [self.N_SCALARS, 2 * channels.matrices, self.N_VECTORS * n_vectors]
+        self.splits = [2 + 2 * given, 2 * channels.matrices, self.N_VECTORS * n_vectors]
         self.of_first = nn.Linear(channels.scalars, hidden)
         self.of_second = nn.Linear(channels.scalars, hidden, bias=False)
         self.of_pair = nn.Linear(pair_features + invariants, hidden, bias=False)
@@ -64,8 +70,7 @@ class PairHead(nn.Module):
             pairs.features.repeat(2, 1),
             pairs.scale.repeat(2),
             pairs.envelope.repeat(2),
-            torch.cat([pairs.baseline, pairs.baseline.transpose(1, 2)]),
-            torch.cat([pairs.dipole, pairs.dipole.transpose(1, 2)]),
+            tuple(torch.cat([blocks, blocks.transpose(1, 2)]) for blocks in pairs.given),
         )
         first = self.of_first(atoms.scalars)
         second = self.of_second(atoms.scalars)
@@ -98,9 +103,11 @@ def _assemble(plain: Tensor, u: Tensor, mixed: Tensor, pairs: PairGeometry) -> T
     block = mixed + plain[:, 0, None, None] * identity
     block = block + (plain[:, 1, None] * r + u[:, :, 0])[:, :, None] * r[:, None, :]
     block = block + r[:, :, None] * u[:, None, :, 1] + u[:, :, 2, None] * u[:, None, :, 3]
-    given = _weighted(plain[:, 2], plain[:, 3], pairs.baseline, r)
-    given = given + _weighted(plain[:, 4], plain[:, 5], pairs.dipole, r)
-    return pairs.scale[:, None, None] * block + pairs.envelope[:, None, None] * given
+    answer = pairs.scale[:, None, None] * block
+    for index, given in enumerate(pairs.given):
+        weighted = _weighted(plain[:, 2 + 2 * index], plain[:, 3 + 2 * index], given, r)
+        answer = answer + pairs.envelope[:, None, None] * weighted
+    return answer
 
 
 def _weighted(whole: Tensor, radial: Tensor, given: Tensor, r: Tensor) -> Tensor:
