@@ -58,9 +58,22 @@ def read_structure(path: str | Path, symprec: float = POSITION_TOLERANCE) -> Inp
         UserError: the file is missing, unreadable, not a three-dimensional crystal, disordered, or not
             physical.
     """
+    return crystal_structure(read_atoms(path), Path(path), symprec)
+
+
+def read_atoms(path: str | Path) -> "Atoms":
+    """What a file of any supported format says of its atoms, unchecked.
+
+    Raises:
+        UserError: the file is missing or unreadable.
+    """
     path = Path(path)
     _check_file(path)
-    atoms = _read_phonopy_yaml(path) if ".yaml" in path.suffixes else _read_with_ase(path)
+    return _read_phonopy_yaml(path) if ".yaml" in path.suffixes else _read_with_ase(path)
+
+
+def crystal_structure(atoms: "Atoms", path: Path, symprec: float = POSITION_TOLERANCE) -> InputStructure:
+    """The primitive crystal of atoms that were read from a file; see `read_structure`."""
     crystal = _checked_crystal(atoms, path)
     found = _vacuum_warnings(crystal, path)
     crystal, notes = primitive_crystal(crystal, symprec)
@@ -201,18 +214,12 @@ def _checked_crystal(atoms: "Atoms", path: Path) -> Crystal:
     lattice, positions = atoms.cell.array, atoms.positions
     if not np.isfinite(lattice).all():
         raise UserError(f"'{path}' holds lattice vectors that are not finite numbers; correct them in the file")
-    if not np.isfinite(positions).all():
-        atom = int(np.flatnonzero(~np.isfinite(positions).all(axis=1))[0])
-        raise UserError(
-            f"'{path}' holds positions that are not finite numbers, the first for atom {atom + 1} "
-            f"({atoms.symbols[atom]}); correct them in the file"
-        )
+    check_positions(atoms, path)
     _check_periodic(atoms, path)
-    _check_elements(atoms.numbers, path)
+    check_elements(atoms.numbers, path)
     _check_occupancies(atoms, path)
+    check_masses(atoms, path)
     crystal = Crystal(lattice, positions, atoms.numbers, atoms.get_masses())
-    if not np.all(crystal.masses > 0):
-        raise UserError(f"'{path}' gives masses that are not positive; correct or remove them")
     _check_distances(crystal, path)
     return crystal
 
@@ -232,12 +239,29 @@ def _check_periodic(atoms: "Atoms", path: Path) -> None:
     gaps = vacuum_thickness(Crystal(atoms.cell.array, atoms.positions, atoms.numbers, np.ones(len(atoms))))
     if np.all(gaps > VACUUM):
         raise UserError(
-            f"'{path}' looks like a molecule in a box: at least {gaps.min():.1f} Å empty in every direction; "
-            "give the crystal's own cell"
+            f"'{path}' looks like a molecule in a box: at least {gaps.min():.1f} Å empty in every direction; give "
+            "the crystal's own cell, or the molecule without a cell (.xyz) together with a model of energies"
         )
 
 
-def _check_elements(numbers: Int[ndarray, "atoms"], path: Path) -> None:
+def check_positions(atoms: "Atoms", path: Path) -> None:
+    """Raise UserError for positions that are not finite numbers."""
+    if not np.isfinite(atoms.positions).all():
+        atom = int(np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))[0])
+        raise UserError(
+            f"'{path}' holds positions that are not finite numbers, the first for atom {atom + 1} "
+            f"({atoms.symbols[atom]}); correct them in the file"
+        )
+
+
+def check_masses(atoms: "Atoms", path: Path) -> None:
+    """Raise UserError for masses that are not positive."""
+    if not np.all(atoms.get_masses() > 0):
+        raise UserError(f"'{path}' gives masses that are not positive; correct or remove them")
+
+
+def check_elements(numbers: Int[ndarray, "atoms"], path: Path) -> None:
+    """Raise UserError for atoms that are of no element with a mass."""
     unknown = sorted({int(number) for number in numbers if not 1 <= number <= LARGEST_NUMBER})
     if unknown:
         names = ", ".join(chemical_symbols[n] if 0 <= n < len(chemical_symbols) else str(n) for n in unknown)
