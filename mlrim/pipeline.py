@@ -19,6 +19,7 @@ from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.qpath import mesh_shape
 from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
 from mlrim.lattice.symmetry import SpaceGroup, space_group
+from mlrim.potential_settings import RelaxationSettings
 from mlrim.predictors import Known, Predictor
 from mlrim.quality import assess
 from mlrim.report.prediction import Prediction
@@ -54,6 +55,7 @@ class Settings:
             given.
         min_length: least thickness of that supercell, Å.
         max_atoms: most atoms of that supercell.
+        relaxation: what is done to the structure, and about imaginary modes.
         spectra: settings of the spectra.
     """
 
@@ -64,6 +66,7 @@ class Settings:
     supercell: tuple[int, int, int] | None = None
     min_length: float = 10.0
     max_atoms: int = 400
+    relaxation: RelaxationSettings = field(default_factory=RelaxationSettings)
     spectra: SpectraSettings = field(default_factory=SpectraSettings)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mlrim.configuration import Above, AtLeast, Problem
 from mlrim.errors import UserError
+from mlrim.potential_settings import PotentialSettings, RelaxationSettings, Relaxed
 from mlrim.spectra.settings import (
     InfraredSettings,
     NeutronSettings,
@@ -34,6 +35,11 @@ class PredictOptions:
     born: str | None
     response: str | list[str] | None
     response_theory: Literal["pbesol", "pbe0", "pbe", "lda", "classical"]
+    potential: PotentialSettings
+    relax: Relaxed | None
+    fmax: Annotated[float, Above(0)]
+    max_steps: Multiple
+    imaginary: Literal["warn", "error", "follow"]
     out: str
     mesh: tuple[Multiple, Multiple, Multiple] | None
     mesh_spacing: Annotated[float, Above(0)]
@@ -110,6 +116,7 @@ def settings_from(options: PredictOptions) -> "Settings":
         supercell=options.supercell,
         min_length=options.min_length,
         max_atoms=options.max_atoms,
+        relaxation=RelaxationSettings(options.relax, options.fmax, options.max_steps, options.imaginary),
         spectra=SpectraSettings(
             lines=options.lines,
             widths_file=options.widths_file,
