@@ -1,0 +1,1 @@
+"""Experiments and measurements, each a command of its own: `python -m benchmarks.<name>`."""
