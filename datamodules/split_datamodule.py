@@ -148,8 +148,16 @@ class SplitDataModule(LightningDataModule):
 
     def _loader(self, part: str, batch_size: int, shuffle: bool) -> DataLoader:
         dataset = self.dataset(part)
-        rank, world = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        batches = BalancedBatches(dataset.costs, batch_size, shuffle, self.loading.seed, rank, world)
+        return self._loading(
+            dataset, BalancedBatches(dataset.costs, batch_size, shuffle, self.loading.seed, *self._ranks)
+        )
+
+    @property
+    def _ranks(self) -> tuple[int, int]:
+        """Rank of this process, and number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _loading(self, dataset: PartOfSplit, batches: BalancedBatches) -> DataLoader:
         return DataLoader(
             dataset,  # type: ignore[arg-type]
             batch_sampler=batches,

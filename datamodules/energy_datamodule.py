@@ -1,0 +1,202 @@
+"""The Lightning data module of energies: cells with Hessians and displaced supercells of the crystals of a data set."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Annotated
+
+import numpy as np
+from ase.data import atomic_numbers
+from torch.utils.data import DataLoader
+
+from datamodules.batching import BalancedBatches
+from datamodules.energy_cache import EnergyCache, ensure_energy_samples
+from datamodules.energy_dataset import EnergyDataset, LabelChoice, Place
+from datamodules.energy_samples import EnergySettings, Reading
+from datamodules.filters import RecordFilter
+from datamodules.mixed_batches import MixedBatches
+from datamodules.split_datamodule import Loading, SplitDataModule
+from datamodules.splits import PARTS
+from datamodules.store import RecordStore
+from mlrim.configuration.types import AtLeast, Between
+from mlrim.graph.energy_labels import LabelledGraph, join_labelled
+from mlrim.rim.background import check_names
+
+STATISTICS_SAMPLES = 400
+"""Samples of each kind that statistics of a training set are taken from."""
+
+
+class EnergyDataModule(SplitDataModule):
+    """Batches of crystals with what is known of their energies.
+
+    Each epoch shows every training crystal once, in its primitive cell or in one of the small cells that other wave
+    vectors of its supercell fit, and some displaced supercells. There are several loaders for validation and test,
+    named by `evaluation_names`.
+
+    Args:
+        path: folder of the data set (`python -m datamodules.build` makes it).
+        background: parts that are not learned: some of dipole, rim.
+        label: level of theory to learn.
+        cutoff: Å.
+        selection: which records are used; those of good quality when not given.
+        train_selection: which records are trained on, where not those of `selection`.
+        split: split file; when not given the split is made from `split_seed`.
+        split_seed: seed of the split.
+        wave_cells: cells of other wave vectors kept for each crystal.
+        max_cells: primitive cells in the largest of them; 1 for Γ alone.
+        max_cell_atoms: atoms in the largest of them.
+        gamma_share: how often the primitive cell is shown of a crystal that has other cells as well.
+        displaced: displaced supercells kept for each crystal.
+        displaced_share: displaced supercells that an epoch shows for each crystal.
+        stationary: the forces of reference structures are known to be zero.
+        unstressed: the stress of reference structures is known to be zero.
+        labels: which labels are trained on; all when not given.
+        batch_size: samples per batch, on average.
+        workers: processes that read batches; 0 reads them in this process.
+        sample_workers: processes that make samples when the data set is used for the first time.
+        max_train: use at most so many training records.
+        max_validation: use at most so many validation records.
+        max_validation_atoms: leave out larger cells from validation.
+        seed: of the choice of samples and the order of the batches.
+        quiet: no progress bar.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        background: Sequence[str] = ("dipole",),
+        label: str = "dft",
+        cutoff: Annotated[float, AtLeast(0.1)] = 5.0,
+        selection: RecordFilter | None = None,
+        train_selection: RecordFilter | None = None,
+        split: str | None = None,
+        split_seed: Annotated[int, AtLeast(0)] = 0,
+        wave_cells: Annotated[int, AtLeast(0)] = 4,
+        max_cells: Annotated[int, AtLeast(1)] = 4,
+        max_cell_atoms: Annotated[int, AtLeast(1)] = 40,
+        gamma_share: Annotated[float, Between(0, 1)] = 0.25,
+        displaced: Annotated[int, AtLeast(0)] = 0,
+        displaced_share: Annotated[float, AtLeast(0)] = 0.0,
+        stationary: bool = True,
+        unstressed: bool = False,
+        labels: LabelChoice | None = None,
+        batch_size: Annotated[int, AtLeast(1)] = 16,
+        workers: Annotated[int, AtLeast(0)] = 0,
+        sample_workers: Annotated[int, AtLeast(0)] = 2,
+        max_train: Annotated[int, AtLeast(1)] | None = None,
+        max_validation: Annotated[int, AtLeast(1)] | None = None,
+        max_validation_atoms: Annotated[int, AtLeast(1)] | None = None,
+        seed: Annotated[int, AtLeast(0)] = 0,
+        quiet: bool = False,
+    ) -> None:
+        check_names(background)
+        selection = selection or RecordFilter(level=label)
+        loading = Loading(batch_size, workers, sample_workers, max_train, seed, quiet)
+        super().__init__(RecordStore(path), selection, train_selection, split, split_seed, loading)
+        self.background = list(background)
+        self.settings = EnergySettings(tuple(self.background), label, wave_cells, max_cells, max_cell_atoms, displaced)
+        self.reading = Reading(float(cutoff), stationary, unstressed)
+        self.labels = labels or LabelChoice()
+        self.gamma_share, self.displaced_share = gamma_share, displaced_share
+        self.max_validation, self.max_validation_atoms = max_validation, max_validation_atoms
+
+    @cached_property
+    def cache(self) -> EnergyCache:
+        """The samples of all selected records."""
+        names = sorted({name for part in PARTS for name in self.ids[part]})
+        return ensure_energy_samples(self.store, names, self.settings, self.loading.sample_workers, self.loading.quiet)
+
+    @property
+    def theories(self) -> list[str]:
+        """Levels of theory that are trained on."""
+        return [self.store[self.names("train")[0]].theory]
+
+    @property
+    def elements(self) -> list[int]:
+        """Atomic numbers of the training set."""
+        names = set(self.names("train"))
+        symbols = {symbol for entry in self.store.index if entry.id in names for symbol in entry.elements}
+        return sorted(atomic_numbers[symbol] for symbol in symbols)
+
+    @property
+    def evaluation_names(self) -> list[str]:
+        """What the loaders for validation and test hold: `gamma` primitive cells, `wave` one cell of another wave
+        vector for each crystal, `displaced` one displaced supercell for each crystal."""
+        return ["gamma", *(["wave"] if self._has_waves else []), *(["displaced"] if self.settings.displaced else [])]
+
+    @property
+    def _has_waves(self) -> bool:
+        return self.settings.wave_cells > 0 and self.settings.max_cells > 1
+
+    collate = staticmethod(join_labelled)
+
+    def prepare_data(self) -> None:
+        """Make the samples, once for all processes."""
+        len(self.cache)
+
+    def names(self, part: str) -> list[str]:
+        """The ids of a part, at most `max_train` of them for training and `max_validation` for validation."""
+        if part != "validation" or self.max_validation is None:
+            return super().names(part)
+        order = np.random.default_rng(0).permutation(len(self.ids[part]))[: self.max_validation]
+        return [self.ids[part][index] for index in sorted(order)]
+
+    def dataset(self, part: str) -> EnergyDataset:
+        """All samples of `train`, `validation` or `test`."""
+        rows = [self.cache.row_of[name] for name in self.names(part)]
+        shapes = self.cache.shapes
+        known = self.labels.hessian or (self.labels.forces and self.reading.stationary)
+        places = [Place("cell", row, choice) for row in rows for choice in range(len(shapes[row].cells)) if known]
+        places += [Place("displaced", row, choice) for row in rows for choice in range(shapes[row].n_displaced)]
+        return EnergyDataset(self.cache, places, self.reading, self.labels, self.gamma_share, self.displaced_share)
+
+    def evaluation(self, part: str, name: str) -> EnergyDataset:
+        """The samples of one of the loaders for `validation` or `test`, with all that is known of them."""
+        kind, choice = {"gamma": ("cell", 0), "wave": ("cell", 1), "displaced": ("displaced", 0)}[name]
+        dataset = replace(self.dataset(part), labels=LabelChoice())
+        limit = self.max_validation_atoms if part == "validation" else None
+        return replace(
+            dataset,
+            places=[
+                place
+                for place in (Place(kind, self.cache.row_of[name], choice) for name in self.names(part))
+                if self._exists(place) and (limit is None or self._n_atoms(place) <= limit)
+            ],
+        )
+
+    def _exists(self, place: Place) -> bool:
+        shape = self.cache.shapes[place.row]
+        return place.choice < (len(shape.cells) if place.kind == "cell" else shape.n_displaced)
+
+    def _n_atoms(self, place: Place) -> int:
+        shape = self.cache.shapes[place.row]
+        return shape.n_atoms * shape.cells[place.choice] if place.kind == "cell" else shape.n_images
+
+    def train_dataloader(self) -> DataLoader:
+        """Batches that are drawn anew for every epoch."""
+        dataset = self.dataset("train")
+        return self._loading(dataset, MixedBatches(dataset, self.loading.batch_size, self.loading.seed, *self._ranks))
+
+    def val_dataloader(self) -> list[DataLoader]:
+        """Validation batches, a loader for each of `evaluation_names`."""
+        return self._evaluation_loaders("validation")
+
+    def test_dataloader(self) -> list[DataLoader]:
+        """Test batches, a loader for each of `evaluation_names`."""
+        return self._evaluation_loaders("test")
+
+    def _evaluation_loaders(self, part: str) -> list[DataLoader]:
+        datasets = [self.evaluation(part, name) for name in self.evaluation_names]
+        size = self.loading.batch_size
+        return [
+            self._loading(dataset, BalancedBatches(dataset.costs, size, False, 0, *self._ranks)) for dataset in datasets
+        ]
+
+    def training_samples(self) -> list[LabelledGraph]:
+        """Some training samples, evenly spread, to take statistics from."""
+        dataset = self.dataset("train")
+        samples = []
+        for kind in dataset.draw(np.random.default_rng(0)):
+            step = max(1, len(kind) // STATISTICS_SAMPLES)
+            samples += [dataset[index] for index in kind[::step]]
+        return samples

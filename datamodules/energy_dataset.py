@@ -1,0 +1,122 @@
+"""Samples of energies by position, and which of them an epoch shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from datamodules.energy_cache import EnergyCache
+from datamodules.energy_samples import Reading, cell_sample, displaced_sample
+from mlrim.graph.energy_labels import EnergyLabels, LabelledGraph
+
+HESSIAN_COST = 3.0
+"""Work of a sample with a Hessian over that of one with energy and forces alone."""
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """Which labels are used; what is not used is as if it were unknown."""
+
+    energy: bool = True
+    forces: bool = True
+    stress: bool = True
+    hessian: bool = True
+
+    def apply(self, labels: EnergyLabels) -> EnergyLabels:
+        """The labels that are used."""
+        for name in ("energy", "forces", "stress"):
+            if not getattr(self, name):
+                labels = labels._replace(**{name: torch.full_like(getattr(labels, name), torch.nan)})
+        if self.hessian:
+            return labels
+        nothing = labels.energy.new_zeros(0, 0)
+        without = {name: [nothing for _ in labels.hessian] for name in ("hessian", "rest", "eigenvectors")}
+        return labels._replace(**without, frequencies=[nothing.reshape(0) for _ in labels.hessian])
+
+
+class Place(NamedTuple):
+    """Where a sample is."""
+
+    kind: Literal["cell", "displaced"]
+    row: int
+    """In the cache."""
+    choice: int
+    """Which of the record's cells or displaced supercells."""
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyDataset(Dataset[LabelledGraph]):
+    """Samples of one part of a split.
+
+    Attributes:
+        cache: where they are.
+        places: which they are.
+        reading: how they become graphs.
+        labels: which labels are used.
+        gamma_share: how often an epoch shows the primitive cell of a crystal that has other cells as well.
+        displaced_share: displaced supercells that an epoch shows for each crystal.
+    """
+
+    cache: EnergyCache
+    places: Sequence[Place]
+    reading: Reading
+    labels: LabelChoice = field(default_factory=LabelChoice)
+    gamma_share: float = 0.25
+    displaced_share: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> LabelledGraph:
+        place = self.places[index]
+        make = cell_sample if place.kind == "cell" else displaced_sample
+        sample = make(self.cache[place.row], place.choice, self.reading)
+        return sample._replace(labels=self.labels.apply(sample.labels))
+
+    @property
+    def costs(self) -> list[int]:
+        """Work of every sample, in edges of an energy with forces."""
+        return [round(self._cost(place)) for place in self.places]
+
+    def _cost(self, place: Place) -> float:
+        shape = self.cache.shapes[place.row]
+        if place.kind == "displaced":
+            return shape.edges(shape.n_images, self.reading.cutoff)
+        edges = shape.edges(shape.n_atoms * shape.cells[place.choice], self.reading.cutoff)
+        return edges * (HESSIAN_COST if self.labels.hessian else 1)
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the records."""
+        return [self.cache.index["ids"][place.row] for place in self.places]
+
+    def draw(self, generator: np.random.Generator) -> list[list[int]]:
+        """The samples of an epoch: one cell of every crystal, and displaced supercells."""
+        cells, displaced = self._by_crystal("cell"), self._by_crystal("displaced")
+        chosen = [
+            of_crystal[0]
+            if len(of_crystal) == 1 or generator.random() < self.gamma_share
+            else int(generator.choice(of_crystal[1:]))
+            for of_crystal in cells
+        ]
+        count = round(self.displaced_share * len({place.row for place in self.places})) if displaced else 0
+        shown = [int(generator.choice(displaced[index])) for index in drawn_evenly(generator, len(displaced), count)]
+        return [chosen, shown]
+
+    def _by_crystal(self, kind: str) -> list[list[int]]:
+        """Positions of the samples of a kind, crystal by crystal; the primitive cell is the first of its crystal."""
+        found: dict[int, list[int]] = {}
+        for index, place in enumerate(self.places):
+            if place.kind == kind:
+                found.setdefault(place.row, []).append(index)
+        return list(found.values())
+
+
+def drawn_evenly(generator: np.random.Generator, size: int, count: int) -> list[int]:
+    """So many of `size` things in random order; each comes once before any comes twice."""
+    rounds = -(-count // size) if size else 0
+    order = [generator.permutation(size) for _ in range(rounds)]
+    return np.concatenate(order).tolist()[:count] if order else []
