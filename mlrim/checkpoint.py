@@ -14,7 +14,7 @@ import pickle
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,12 @@ WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 KINDS: dict[str, str] = {
     "delta": "mlrim.models.delta.DeltaModel",
     "response": "mlrim.models.response.ResponseModel",
+    "modes": "mlrim.models.modes.ModesModel",
 }
 """Kinds of models that can be stored, and the class of each."""
+
+POTENTIALS = ("potential", "cartesian_potential")
+"""The kinds that are energies, with forces and Hessians as derivatives."""
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 """`UPGRADES[n]` turns the header of version n into that of version n + 1."""
@@ -75,11 +79,11 @@ def kind_of_target(target: str) -> str:
     raise UserError(f'"{target}" cannot be stored in a checkpoint. Allowed: {", ".join(KINDS.values())}.')
 
 
-def load_model(path: str | Path, kind: str | None = None, device: str = "cpu") -> LoadedModel:
+def load_model(path: str | Path, kind: str | Collection[str] | None = None, device: str = "cpu") -> LoadedModel:
     """The model in a checkpoint file or an exported folder.
 
-    Raises UserError when the file is missing, damaged, not ours, of another kind than `kind`, of an unknown
-    version, or needs code to be unpickled.
+    Raises UserError when the file is missing, damaged, not ours, of another kind than `kind` (or than any of several),
+    of an unknown version, or needs code to be unpickled.
     """
     path = Path(path)
     if path.is_dir():
@@ -92,8 +96,10 @@ def load_model(path: str | Path, kind: str | None = None, device: str = "cpu") -
             for name, value in contents["state_dict"].items()
             if name.startswith(MODEL_PREFIX)
         }
-    if kind is not None and found["kind"] != kind:
-        raise UserError(f'{path} holds a model of kind "{found["kind"]}", but kind "{kind}" is needed here.')
+    kinds = [kind] if isinstance(kind, str) else kind
+    if kinds is not None and found["kind"] not in kinds:
+        needed = " or ".join(f'"{name}"' for name in kinds)
+        raise UserError(f'{path} holds a model of kind "{found["kind"]}", but kind {needed} is needed here.')
     model = build(path, found, weights).to(device).eval()
     return LoadedModel(found["kind"], model, found["model"], found["metadata"])
 
