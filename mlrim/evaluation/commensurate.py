@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from numpy import ndarray
 
+from mlrim.lattice.commensurate import CommensurateMatrices, commensurate_matrices
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import frequencies_from_eigenvalues
 from mlrim.lattice.supercell import Supercell
@@ -28,23 +29,18 @@ class CommensurateDynamics:
     dipole: DipoleInteraction | None = None
 
     @cached_property
+    def _commensurate(self) -> CommensurateMatrices:
+        return commensurate_matrices(self.compact, self.supercell)
+
+    @property
     def weights(self) -> Float[ndarray, "qpoints"]:
         """Share of the zone of every wave vector of `matrices`; Γ is the first."""
-        return _half_of_zone(self.supercell.commensurate_qpoints)[1]
+        return self._commensurate.weights
 
-    @cached_property
+    @property
     def matrices(self) -> Complex[ndarray, "qpoints components components"]:
         """Dynamical matrices (eV/Å²/amu) at one of every ±q pair, in the cell-phase convention."""
-        indices, _ = _half_of_zone(self.supercell.commensurate_qpoints)
-        qpoints = self.supercell.commensurate_qpoints[indices]
-        crystal = self.supercell.crystal
-        phases = np.exp(2j * np.pi * qpoints @ self.supercell.shifts.T)
-        blocks = self.compact.reshape(crystal.n_atoms, crystal.n_atoms, self.supercell.n_cells, 3, 3)
-        summed = np.einsum("ijkab,qk->qiajb", blocks, phases, optimize=True)
-        size = 3 * crystal.n_atoms
-        root_mass = np.sqrt(np.repeat(crystal.masses, 3))
-        matrices = summed.reshape(-1, size, size) / (root_mass[:, None] * root_mass)
-        return (matrices + matrices.conj().transpose(0, 2, 1)) / 2
+        return self._commensurate.matrices
 
     @cached_property
     def folded_dipole(self) -> Float[ndarray, "atoms images 3 3"]:
@@ -76,17 +72,3 @@ class CommensurateDynamics:
             for axis in np.eye(3)
         ]
         return frequencies_from_eigenvalues(np.linalg.eigvalsh(self.matrices[0].real + np.array(terms)))
-
-
-def _half_of_zone(
-    qpoints: Float[ndarray, "qpoints 3"],
-) -> tuple[ndarray, Float[ndarray, "half"]]:
-    """One of every ±q pair (modulo reciprocal lattice vectors), Γ first, and its share of the zone."""
-    keys = [tuple(np.round(np.mod(q + 1e-7, 1.0), 5)) for q in qpoints]
-    mirrored = [tuple(np.round(np.mod(-q + 1e-7, 1.0), 5)) for q in qpoints]
-    chosen: dict[tuple, int] = {}
-    counts: dict[int, int] = {}
-    for index, (key, mirror) in enumerate(zip(keys, mirrored, strict=True)):
-        owner = chosen.get(mirror, chosen.setdefault(key, index))
-        counts[owner] = counts.get(owner, 0) + 1
-    return np.array(list(counts)), np.array(list(counts.values())) / len(qpoints)
