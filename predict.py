@@ -16,7 +16,7 @@ def main(options: PredictOptions) -> None:
 
     out = require_output_folder(options.out)
     console = Console(quiet=options.quiet)
-    predictor = load_predictor(options.ckpt)
+    predictor = load_predictor(options.ckpt, options.potential)
     response = load_response(options.response, options.response_theory, classical=options.ckpt in CLASSICAL)
     if options.data is not None:
         from mlrim.record_jobs import record_jobs

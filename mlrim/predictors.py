@@ -6,20 +6,25 @@ charges and ε∞ would it use if nobody knows better ones?
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+from ase.data import chemical_symbols
 from jaxtyping import Float
 from numpy import ndarray
 
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
-from mlrim.lattice.force_constants import PairForceConstants, add
+from mlrim.lattice.force_constants import PairForceConstants, add, unfold
 from mlrim.lattice.supercell import Supercell
+from mlrim.potential_settings import PotentialSettings
 from mlrim.shipped import NAME, shipped_model
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from mlrim.checkpoint import LoadedModel
 
 CLASSICAL = ("rim", "shell", "fitted")
@@ -55,11 +60,13 @@ class ForceConstantPrediction:
         short_range: everything but the dipole interaction, eV/Å².
         long_range: Born charges and ε∞ to use unless better ones are known; none for a crystal without ions.
         warnings: what the model has to say about this crystal.
+        notes: how the force constants were made.
     """
 
     short_range: PairForceConstants
     long_range: LongRange | None
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @runtime_checkable
@@ -76,8 +83,11 @@ class Predictor(Protocol):
         ...
 
 
-def load_predictor(ckpt: str) -> Predictor:
+def load_predictor(ckpt: str, potential: PotentialSettings | None = None) -> Predictor:
     """The predictor that a name or the path of a checkpoint stands for.
+
+    Args:
+        potential: how force constants are made if the checkpoint holds an energy.
 
     Raises:
         UserError: there is no such model, or the checkpoint cannot be used.
@@ -88,7 +98,7 @@ def load_predictor(ckpt: str) -> Predictor:
         return ShellPredictor()
     if ckpt == "fitted":
         return FittedPredictor()
-    from mlrim.checkpoint import load_model
+    from mlrim.checkpoint import POTENTIALS, load_model
 
     if ckpt == NAME:
         return DeltaPredictor(load_model(shipped_delta(), kind="delta"), NAME)
@@ -100,7 +110,10 @@ def load_predictor(ckpt: str) -> Predictor:
             f"ckpt={ckpt} is neither {NAME} (the trained model that comes with it), nor a classical model "
             f"({', '.join(CLASSICAL)}), nor an existing file.{hint}"
         )
-    return DeltaPredictor(load_model(ckpt, kind="delta"), ckpt)
+    loaded = load_model(ckpt, kind=("delta", *POTENTIALS))
+    if loaded.kind in POTENTIALS:
+        return PotentialPredictor(loaded, ckpt, potential or PotentialSettings())
+    return DeltaPredictor(loaded, ckpt)
 
 
 def shipped_delta() -> Path:
@@ -201,6 +214,80 @@ class DeltaPredictor:
             baseline = stored_baseline(self.baseline, crystal, known)
         correction = predict_delta(self.loaded, crystal, baseline, response, charges)
         return ForceConstantPrediction(add(baseline, correction), as_long_range(charges), warnings)
+
+
+@dataclass(frozen=True, eq=False)
+class PotentialPredictor:
+    """An energy, whose second derivatives are the force constants, and the background that it was trained on top of."""
+
+    loaded: "LoadedModel"
+    path: str
+    settings: PotentialSettings = field(default_factory=PotentialSettings)
+
+    @property
+    def description(self) -> str:
+        """Names the checkpoint and its background."""
+        return " + ".join([*self.background, f"potential ({Path(self.path).name})"])
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was recorded with the checkpoint."""
+        return self.loaded.metadata
+
+    @property
+    def background(self) -> list[str]:
+        """The parts of the energy that were not learned; see `mlrim.rim.background`."""
+        return [str(name) for name in self.metadata.get("background", [])]
+
+    @cached_property
+    def energy(self) -> "nn.Module":
+        """The energy, in the precision of the settings."""
+        return self.loaded.model.double() if self.settings.precision == "double" else self.loaded.model.float()
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """Second derivatives of the energy plus the short-ranged background.
+
+        Where the dipole interaction is part of the background it goes with the Born charges, those of the rigid ions if
+        none are known. An energy without background holds everything; the dipole interaction of known Born charges is
+        then taken out in a supercell, and what is added back changes wave vectors between those of it only.
+        """
+        from mlrim.models.potential_predictor import PotentialPhonons
+
+        phonons = PotentialPhonons(self.energy, crystal, self.settings, known.supercell)
+        short_range, long_range, warnings = phonons.force_constants, None, unseen_elements(crystal, self.metadata)
+        if self.background:
+            charges, about_charges = rigid_ion_charges(crystal, known)
+            if "rim" in self.background:
+                short_range = add(short_range, rigid_ion_baseline(crystal, charges))
+            if "dipole" in self.background:
+                long_range = as_long_range(charges)
+            warnings += about_charges if "rim" in self.background or known.long_range is None else []
+        if "dipole" not in self.background and known.long_range is not None:
+            short_range = add(short_range, minus_dipoles(crystal, known.long_range, known.supercell))
+        return ForceConstantPrediction(short_range, long_range, warnings, [phonons.description])
+
+
+def unseen_elements(crystal: Crystal, metadata: Mapping[str, Any]) -> list[str]:
+    """A warning if a network was not trained on all elements of a crystal."""
+    seen = metadata.get("elements")
+    unseen = [] if not seen else sorted(set(crystal.numbers.tolist()) - {int(number) for number in seen})
+    if not unseen:
+        return []
+    names = ", ".join(chemical_symbols[number] for number in unseen)
+    return [f"the potential was trained without {names}: what it says about this crystal is a guess"]
+
+
+def minus_dipoles(crystal: Crystal, long_range: LongRange, supercell: Supercell | None) -> PairForceConstants:
+    """Minus the dipole interaction as a supercell sees it, on its shortest vectors, eV/Å²."""
+    from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
+    from mlrim.lattice.supercell import suggest_supercell_matrix
+    from mlrim.lattice.symmetry import space_group, symmetrize_site_tensors, symmetrize_tensor
+
+    group = space_group(crystal)
+    born = neutralize_born_charges(symmetrize_site_tensors(long_range.born_charges, group))
+    dipole = DipoleInteraction(crystal, born, symmetrize_tensor(long_range.dielectric, group))
+    cell = supercell or Supercell(crystal, suggest_supercell_matrix(crystal))
+    return unfold(-dipole.folded(cell), cell)
 
 
 def rigid_ion_charges(crystal: Crystal, known: Known) -> tuple[Float[ndarray, "atoms"], list[str]]:

@@ -1,0 +1,174 @@
+"""A potential applied to a crystal: its short-range force constants, by one of several ways that agree.
+
+| method | force constants from | exact at |
+|---|---|---|
+| extended | rows of the Hessian of an atom's surroundings, as far as the potential reaches | every wave vector |
+| supercell | rows of the Hessian of a periodic supercell | the wave vectors of the supercell |
+| bloch | products with plane waves at the wave vectors of that supercell; little memory | the same |
+| finite_displacements | central differences of forces in that supercell | the same, but for the differences |
+
+Extended graphs of networks with several layers hold thousands of atoms. In a periodic supercell the states of all atoms
+are right however small it is; only force constants that reach further than half of it are folded back, and those of
+trained networks are small. `auto` therefore takes the first where it is not larger than the second may be.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Complex, Float
+from numpy import ndarray
+from torch import nn
+
+from mlrim.derivatives.bloch import dynamical_matrices, unroll
+from mlrim.derivatives.capabilities import Derivative, capabilities_of
+from mlrim.derivatives.rows import (
+    bloch_constants,
+    displacement_constants,
+    extended_row_constants,
+    supercell_row_constants,
+)
+from mlrim.errors import UserError
+from mlrim.graph.extended_graph import ExtendedGraph
+from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.force_constants import PairForceConstants
+from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
+from mlrim.lattice.symmetric_rows import inequivalent_probes
+from mlrim.lattice.symmetry import SpaceGroup, operations_of, space_group
+from mlrim.potential_settings import PotentialSettings
+
+
+@dataclass(frozen=True, eq=False)
+class PotentialPhonons:
+    """What an energy says about the vibrations of a crystal; every part is made once, when it is asked for.
+
+    Attributes:
+        energy: declares its capabilities and its `cutoff`, Å; its parameters decide on the precision.
+        crystal: primitive cell.
+        settings: how force constants are made.
+        basis: a supercell whose wave vectors must be exact; the supercells of `settings` are multiples of it.
+    """
+
+    energy: nn.Module
+    crystal: Crystal
+    settings: PotentialSettings = field(default_factory=PotentialSettings)
+    basis: Supercell | None = None
+
+    @cached_property
+    def group(self) -> SpaceGroup:
+        """Space group of the crystal."""
+        return space_group(self.crystal)
+
+    @cached_property
+    def extended(self) -> ExtendedGraph:
+        """The home cell and all that its energies depend on."""
+        return unroll(self.energy, self.crystal, cutoff_of(self.energy), self._dtype).to(self._device)
+
+    @cached_property
+    def supercell(self) -> Supercell:
+        """The supercell of all methods but `extended`."""
+        settings = self.settings
+        if self.basis is not None:
+            return Supercell(self.crystal, _multiple(self.basis, settings.min_length, settings.max_atoms))
+        return Supercell(self.crystal, suggest_supercell_matrix(self.crystal, settings.min_length, settings.max_atoms))
+
+    @cached_property
+    def method(self) -> str:
+        """The way that is taken."""
+        if self.settings.method != "auto":
+            return self.settings.method
+        capabilities = capabilities_of(self.energy)
+        if Derivative.BLOCH not in capabilities.derivatives or capabilities.hops is None:
+            return "supercell"
+        reach = 2 * capabilities.hops * cutoff_of(self.energy)
+        atoms = self.crystal.n_atoms * 4 / 3 * np.pi * reach**3 / self.crystal.volume
+        return "extended" if atoms <= self.settings.max_atoms else "supercell"
+
+    @property
+    def description(self) -> str:
+        """The way in words, with what decides on its accuracy."""
+        if self.method == "extended":
+            hops = capabilities_of(self.energy).hops
+            reach = f"{hops} × {cutoff_of(self.energy):g} Å"
+            return f"force constants from extended graphs ({reach} around each atom), exact at every wave vector"
+        ways = {
+            "supercell": "rows of the Hessian",
+            "bloch": "Bloch products",
+            "finite_displacements": f"displacements of {self.settings.displacement:g} Å",
+        }
+        thickness = 1 / np.linalg.norm(np.linalg.inv(self.supercell.lattice).T, axis=1).max()
+        size = f"{self.supercell.n_atoms} atoms, at least {thickness:.1f} Å thick"
+        return f"force constants from {ways[self.method]} in a supercell of {size}; exact at its wave vectors"
+
+    @cached_property
+    def force_constants(self) -> PairForceConstants:
+        """Φ_ij(R), eV/Å²; permutation symmetry and sum rule as exact as the derivatives.
+
+        Raises:
+            UserError: the energy does not support the method.
+        """
+        precision = (cutoff_of(self.energy), self._dtype, self._device)
+        if self.method == "extended":
+            return extended_row_constants(self.energy, self.crystal, self.group, *precision)
+        if self.method == "supercell":
+            return supercell_row_constants(self.energy, self.supercell, self.group, *precision)
+        if self.method == "bloch":
+            return bloch_constants(self.energy, self.extended, self.supercell)
+        from mlrim.calculators import PotentialCalculator
+
+        calculator = PotentialCalculator(self.energy)
+        return displacement_constants(calculator, self.supercell, self.group, self.settings.displacement)
+
+    @property
+    def n_products(self) -> int:
+        """Number of rows that symmetry leaves to be calculated."""
+        used = None if self.method == "extended" else operations_of(self.supercell, self.group)
+        return sum(len(probe.directions) for probe in inequivalent_probes(self.group, used))
+
+    def dynamical_matrices(
+        self, qpoints: Float[ndarray, "qpoints 3"]
+    ) -> Complex[ndarray, "qpoints components components"]:
+        """D(q) of the energy alone by Bloch products, eV/Å²/amu: the lean way to a few wave vectors.
+
+        Raises:
+            UserError: the energy is not a sum of local ones.
+        """
+        return dynamical_matrices(self.energy, self.extended, qpoints)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return precision_of(self.energy)[0]
+
+    @property
+    def _device(self) -> torch.device:
+        return precision_of(self.energy)[1]
+
+
+def cutoff_of(energy: object) -> float:
+    """Cut-off of an energy, Å.
+
+    Raises:
+        UserError: it has none.
+    """
+    cutoff = getattr(energy, "cutoff", None)
+    if cutoff is None:
+        raise UserError(f"{type(energy).__name__} must have an attribute `cutoff`, the range of its pairs in Å")
+    return float(cutoff)
+
+
+def precision_of(energy: object) -> tuple[torch.dtype, torch.device]:
+    """Dtype and device of the parameters; float64 on the processor for energies without any."""
+    parameters = energy.parameters() if isinstance(energy, nn.Module) else iter(())
+    found = next((parameter for parameter in parameters if parameter.is_floating_point()), None)
+    return (torch.float64, torch.device("cpu")) if found is None else (found.dtype, found.device)
+
+
+def _multiple(basis: Supercell, min_length: float, max_atoms: int) -> ndarray:
+    """The matrix of the smallest multiple of a supercell that is thick enough, or of the largest that is allowed."""
+    heights = 1 / np.linalg.norm(np.linalg.inv(basis.lattice).T, axis=1)
+    for length in np.linspace(max(min_length, heights.min()), heights.min(), 40):
+        multiples = np.maximum(1, np.ceil(length / heights - 1e-6)).astype(np.int64)
+        if basis.n_atoms * multiples.prod() <= max_atoms:
+            return basis.matrix @ np.diag(multiples)
+    return basis.matrix
