@@ -104,10 +104,15 @@ def mode_loss(
     width = omega[:, :, None] + omega[:, None, :] + softening / SQRT_EIGENVALUE_TO_CM1
     scaled = errors / width * SQRT_EIGENVALUE_TO_CM1
     square = scaled.real.square() + scaled.imag.square() if scaled.is_complex() else scaled.square()
-    square = square / (1 + square / saturation**2)
+    square = saturated(square, saturation)
     diagonal_square = square.diagonal(dim1=1, dim2=2)
     off_diagonal = square - torch.diag_embed(diagonal_square)
     shifts = (diagonal_square + 1e-6).sqrt()
     rows = (off_diagonal.sum(-1) + 1e-6).sqrt()
     counts = modes.known.sum(1).clamp(min=1)
     return ModeLoss(*(((part * modes.known).sum(1) / counts).mean() for part in (shifts, rows)))
+
+
+def saturated(square: Float[Tensor, "*shape"], saturation: float) -> Float[Tensor, "*shape"]:
+    """The square of x / √(1 + x²/s²) from the square of x: never above s²."""
+    return square / (1 + square / saturation**2)

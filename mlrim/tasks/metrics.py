@@ -21,7 +21,7 @@ def optical_frequencies(
         count = int(known.sum())
         error, exact = error[:count, :count], eigenvalues[:count]
         predicted = torch.linalg.eigvalsh(torch.diag(exact) + (error + error.T) / 2)
-        pairs.append((_wavenumbers(exact.sort().values), _wavenumbers(predicted)))
+        pairs.append((wavenumbers(exact.sort().values), wavenumbers(predicted)))
     return pairs
 
 
@@ -33,5 +33,6 @@ def component_error(
     return total, labels.unreached[:, 1].sum() + error.numel()
 
 
-def _wavenumbers(eigenvalues: Float[Tensor, "modes"]) -> Float[Tensor, "modes"]:
+def wavenumbers(eigenvalues: Float[Tensor, "modes"]) -> Float[Tensor, "modes"]:
+    """Frequencies of ω² in eV/Å²/amu, cm⁻¹, imaginary ones negative."""
     return eigenvalues.sign() * eigenvalues.abs().sqrt() * SQRT_EIGENVALUE_TO_CM1

@@ -2,7 +2,7 @@
 
 import math
 import time
-from typing import Any
+from collections.abc import Callable
 
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import nn
@@ -10,12 +10,23 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
-    """AdamW whose weight decay acts on matrices only, not on biases, norms and other single numbers."""
-    decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    plain = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-    return AdamW(groups, lr=learning_rate, weight_decay=weight_decay, fused=True)
+def adamw(
+    model: nn.Module, learning_rate: float, weight_decay: float, factor: Callable[[str], float] = lambda name: 1.0
+) -> AdamW:
+    """AdamW whose weight decay acts on matrices only, not on biases, norms and other single numbers.
+
+    Args:
+        factor: of the learning rate, by the name of a parameter. Parameters that need no gradient are left alone.
+    """
+    groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((factor(name), parameter.ndim > 1), []).append(parameter)
+    settings = [
+        {"params": groups[key], "lr": key[0] * learning_rate} | ({} if key[1] else {"weight_decay": 0.0})
+        for key in sorted(groups, reverse=True)
+    ]
+    return AdamW(settings, lr=learning_rate, weight_decay=weight_decay, fused=True)
 
 
 def each_step(optimizer: AdamW, factor: "WarmUpCosine") -> OptimizerLRScheduler:
