@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from glob import glob, has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from mlrim.output_folder import DISK_ERRORS
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mlrim.molecular_structures import InputMolecule
     from mlrim.pipeline import Settings
     from mlrim.predictors import Known, Predictor
     from mlrim.responses import ResponsePredictor
@@ -27,7 +29,7 @@ class Job:
     """One structure to predict: its name, and how to get at it and at what is known about it."""
 
     label: str
-    read: "Callable[[], tuple[InputStructure, Known]]"
+    read: "Callable[[], tuple[InputStructure, Known] | InputMolecule]"
 
 
 @dataclass(frozen=True)
@@ -61,24 +63,39 @@ def structure_files(pattern: str) -> list[Path]:
 def file_jobs(paths: Sequence[Path], symprec: float, born: str | None) -> list[Job]:
     """Jobs for structure files, all with the same BORN file if one is given; names are made unique."""
 
-    def reader(path: Path, name: str) -> "Callable[[], tuple[InputStructure, Known]]":
-        def read() -> "tuple[InputStructure, Known]":
-            from mlrim.predictors import Known
-            from mlrim.structures import read_structure
-
-            structure = read_structure(path, symprec)._replace(name=name)
-            if born is None:
-                return structure, Known()
-            from mlrim.born_file import read_born
-
-            return structure, Known(long_range=read_born(born, structure.crystal))
-
-        return read
+    def reader(path: Path, name: str) -> "Callable[[], tuple[InputStructure, Known] | InputMolecule]":
+        return lambda: read_with_response(path, name, symprec, born)
 
     from mlrim.structures import structure_name
 
     names = unique_names([structure_name(path) for path in paths])
     return [Job(str(path), reader(path, name)) for path, name in zip(paths, names, strict=True)]
+
+
+def read_with_response(
+    path: Path, name: str, symprec: float, born: str | None
+) -> "tuple[InputStructure, Known] | InputMolecule":
+    """A crystal with what a BORN file knows of it, or a molecule.
+
+    Raises:
+        UserError: a file cannot be read, or a BORN file is given for a molecule.
+    """
+    from mlrim.molecular_structures import InputMolecule, read_input
+    from mlrim.predictors import Known
+
+    structure = read_input(path, symprec)._replace(name=name)
+    if isinstance(structure, InputMolecule):
+        if born is not None:
+            raise UserError(
+                f"'{path}' is a molecule, and born={born} is a file of crystals; the derivatives of a molecule's "
+                "dipole are the columns dipole_derivatives of an extended XYZ file"
+            )
+        return structure
+    if born is None:
+        return structure, Known()
+    from mlrim.born_file import read_born
+
+    return structure, Known(long_range=read_born(born, structure.crystal))
 
 
 def run_jobs(
@@ -127,22 +144,62 @@ def run_job(
     console: "Console",
     response: "ResponsePredictor | None" = None,
 ) -> Path:
-    """Predict one structure, show its Γ table, write its folder."""
+    """Predict one crystal or molecule, write its folder, show its modes."""
+    from mlrim.molecular_structures import InputMolecule
+
+    with console.status(job.label) as status:
+        read = job.read()
+        name = read.name if isinstance(read, InputMolecule) else read[0].name
+
+        def stage(what: str) -> None:
+            status.update(f"{name}: {what}")
+
+        if isinstance(read, InputMolecule):
+            folder, show = run_molecule(read, predictor, settings, out, figures, stage)
+        else:
+            folder, show = run_crystal(*read, predictor, settings, out, figures, response, stage)
+    show(console)
+    return folder
+
+
+def run_crystal(
+    structure: "InputStructure",
+    known: "Known",
+    predictor: "Predictor",
+    settings: "Settings",
+    out: Path,
+    figures: Sequence[str],
+    response: "ResponsePredictor | None",
+    stage: Callable[[str], object],
+) -> "tuple[Path, Callable[[Console], None]]":
+    """Predict a crystal and write its folder; the folder, and what shows the Γ table."""
     from mlrim.pipeline import predict_structure
     from mlrim.report.console import show
     from mlrim.report.folder import write_prediction
 
-    with console.status(job.label) as status:
-        structure, known = job.read()
+    prediction = predict_structure(structure, predictor, settings, known, response, stage)
+    stage("files and report")
+    return write_prediction(prediction, out, figures), partial(show, prediction)
 
-        def stage(name: str) -> None:
-            status.update(f"{structure.name}: {name}")
 
-        prediction = predict_structure(structure, predictor, settings, known, response, stage)
-        stage("files and report")
-        folder = write_prediction(prediction, out, figures)
-    show(prediction, console)
-    return folder
+def run_molecule(
+    molecule: "InputMolecule",
+    predictor: "Predictor",
+    settings: "Settings",
+    out: Path,
+    figures: Sequence[str],
+    stage: Callable[[str], object],
+) -> "tuple[Path, Callable[[Console], None]]":
+    """Predict a molecule and write its folder; the folder, and what shows the table of modes."""
+    from mlrim.molecule_pipeline import MoleculeSettings, predict_molecule
+    from mlrim.pipeline import temperature_grid
+    from mlrim.report.molecule.console import show_molecule
+    from mlrim.report.molecule.folder import write_molecule
+
+    chosen = MoleculeSettings(settings.relaxation, temperature_grid(settings.temperatures), spectra=settings.spectra)
+    prediction = predict_molecule(molecule, predictor, chosen, stage)
+    stage("files and report")
+    return write_molecule(prediction, out, figures), partial(show_molecule, prediction)
 
 
 def raise_failures(failures: Sequence[Failure], total: int) -> None:

@@ -15,7 +15,6 @@ from mlrim.graph.energy_graph import EnergyGraph, molecular_graph
 
 STIFFNESS = 40.0
 """First guess of all force constants (eV/Å²): about that of bending, between stretching and turning."""
-MOST_STEPS = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +44,7 @@ def relax_molecule(
     positions: Float[ndarray, "atoms 3"],
     cutoff: float,
     fmax: float = 1e-4,
+    max_steps: int = 500,
 ) -> MolecularRelaxation:
     """The minimum (or, from a symmetric start, the stationary point) of an energy nearest to a geometry.
 
@@ -53,6 +53,7 @@ def relax_molecule(
     Args:
         cutoff: of the energy, Å.
         fmax: largest force on an atom that is allowed to stay, eV/Å.
+        max_steps: most steps.
 
     Raises:
         UserError: the energy is not finite on the way: the model does not hold there.
@@ -71,7 +72,7 @@ def relax_molecule(
         return value, -forces.reshape(-1)
 
     guess = np.eye(3 * len(numbers)) / STIFFNESS
-    options = {"gtol": fmax / np.sqrt(3), "maxiter": MOST_STEPS, "hess_inv0": guess}
+    options = {"gtol": fmax / np.sqrt(3), "maxiter": max_steps, "hess_inv0": guess}
     found = minimize(function, positions.reshape(-1), jac=True, method="BFGS", options=options)
     relaxed = superposed(found.x.reshape(-1, 3), positions)
     residual = largest_force(-found.jac.reshape(-1, 3))

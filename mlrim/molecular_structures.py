@@ -1,6 +1,6 @@
 """Reading molecules from files, with every check that makes a later result trustworthy.
 
-A file without a lattice (xyz), or with one that is flagged as not periodic, is a molecule; everything else is a crystal.
+A file without a lattice (xyz), or with one that is flagged as not periodic, is a molecule; all else is a crystal.
 """
 
 from pathlib import Path
@@ -44,10 +44,10 @@ class InputMolecule(NamedTuple):
     """Å"""
     masses: Float[ndarray, "atoms"]
     """amu"""
+    notes: list[str]
+    warnings: list[str]
     derivatives: DipoleDerivatives = DipoleDerivatives()
-    """What the file knows of dipole and polarisability."""
-    notes: list[str] = []
-    warnings: list[str] = []
+    """What is known of dipole and polarisability."""
 
     @property
     def symbols(self) -> list[str]:
@@ -91,7 +91,7 @@ def molecule_from_atoms(atoms: "Atoms", path: Path) -> InputMolecule:
     numbers, masses = np.asarray(atoms.numbers, dtype=np.int64), atoms.get_masses()
     derivatives = _derivatives(atoms, path)
     return InputMolecule(
-        structure_name(path), str(path), numbers, atoms.positions.copy(), masses, derivatives, [], warnings
+        structure_name(path), str(path), numbers, atoms.positions.copy(), masses, [], warnings, derivatives
     )
 
 

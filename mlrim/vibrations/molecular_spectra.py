@@ -46,20 +46,20 @@ def symmetric_derivatives(
     Raises:
         UserError: they belong to another number of atoms.
     """
-    averaged: dict[str, ndarray | None] = {"dipole": None, "polarizability": None}
     changes: dict[str, float] = {}
-    for name in averaged:
-        tensors = getattr(derivatives, name)
+    averaged: list[ndarray | None] = []
+    for name, tensors in (("dipole", derivatives.dipole), ("polarizability", derivatives.polarizability)):
         if tensors is None:
+            averaged.append(None)
             continue
         if len(tensors) != group.permutations.shape[1]:
             raise UserError(
                 f"the {name} derivatives ({derivatives.source or 'given'}) are of {len(tensors)} atoms, but the "
                 f"molecule has {group.permutations.shape[1]}; give those of this molecule, its atoms in the same order"
             )
-        averaged[name] = average_tensors(tensors, group)
-        changes[name] = float(np.abs(averaged[name] - tensors).max())
-    return derivatives._replace(**averaged), changes
+        averaged.append(average_tensors(tensors, group))
+        changes[name] = float(np.abs(averaged[-1] - tensors).max())
+    return DipoleDerivatives(*averaged, source=derivatives.source), changes
 
 
 def average_tensors(

@@ -70,11 +70,20 @@ def space_group_symbol(text: str) -> Markup:
 def irrep(text: str) -> Markup:
     """A Mulliken symbol with its index below.
 
-    >>> irrep("T1u"), irrep("A'"), irrep('E1"')
-    (Markup('T<sub>1u</sub>'), Markup('A′'), Markup('E<sub>1</sub>″'))
+    >>> irrep("T1u"), irrep("A'"), irrep('E1"'), irrep("Σg+")
+    (Markup('T<sub>1u</sub>'), Markup('A′'), Markup('E<sub>1</sub>″'), Markup('Σ<sub>g</sub>⁺'))
     """
-    primes = text.replace("''", "″").replace('"', "″").replace("'", "′")
-    return _tagged(r"(?<=[A-Za-z])\d*[gu]?(?=$|[′″ +])", "sub", primes)
+    primes = text.replace("''", "″").replace('"', "″").replace("'", "′").replace("+", "⁺")
+    return _tagged(r"(?<=[A-Za-zΣΠΔ])\d*[gu]?(?=$|[′″⁺ ])", "sub", primes)
+
+
+def point_group(text: str) -> Markup:
+    """A Schoenflies symbol with its index below.
+
+    >>> point_group("D6h"), point_group("D∞h")
+    (Markup('D<sub>6h</sub>'), Markup('D<sub>∞h</sub>'))
+    """
+    return _tagged(r"(?<=^[A-Z]).+", "sub", text)
 
 
 def representation(text: str) -> Markup:
@@ -131,6 +140,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "formula": formula,
     "space_group_symbol": space_group_symbol,
     "irrep": irrep,
+    "point_group": point_group,
     "representation": representation,
     "heading": heading,
 }

@@ -36,7 +36,7 @@ def scene(prediction: Prediction, most_numbers: int = MOST_NUMBERS) -> dict[str,
 def crystal_scene(crystal: Crystal, axes: Float[ndarray, "3 3"]) -> dict[str, Any]:
     """Atoms of the primitive cell, and the conventional cell that is drawn."""
     elements = {
-        symbol: {"colour": _hex(jmol_colors[number]), "radius": float(covalent_radii[number])}
+        symbol: {"colour": hex_colour(jmol_colors[number]), "radius": float(covalent_radii[number])}
         for symbol, number in zip(crystal.symbols, crystal.numbers, strict=True)
     }
     return {
@@ -56,7 +56,7 @@ def gamma_scene(prediction: Prediction) -> list[dict[str, Any]]:
     gamma, crystal = prediction.gamma, prediction.dynamics.crystal
     masses, symbols = crystal.masses, crystal.symbols
     modes = [
-        _gamma_mode(
+        moving_mode(
             mode.frequency_cm1, mode.irrep.symbol, aligned(mode.eigenvectors, gamma.action.axes, symbols), masses
         )
         for mode in gamma.modes
@@ -65,7 +65,7 @@ def gamma_scene(prediction: Prediction) -> list[dict[str, Any]]:
         chosen = [mode for mode in gamma.directional[label] if mode.polarization == "LO"]
         vectors = _longitudinal_vectors(prediction, direction, chosen)
         modes += [
-            _gamma_mode(mode.frequency_cm1, mode.symbol, vector[:, None], masses)
+            moving_mode(mode.frequency_cm1, mode.symbol, vector[:, None], masses)
             for mode, vector in zip(chosen, vectors, strict=True)
         ]
     return modes
@@ -114,12 +114,13 @@ def packed(displacements: Complex[ndarray, "kept modes atoms 3"]) -> str:
     return base64.b64encode(np.round(parts * INTEGER_SCALE).astype("<i2").tobytes()).decode()
 
 
-def _gamma_mode(
+def moving_mode(
     frequency: float,
     symbol: str,
     eigenvectors: Float[ndarray, "components partners"],
     masses: Float[ndarray, "atoms"],
 ) -> dict[str, Any]:
+    """One frequency with the displacements of its modes, the longest of each scaled to one."""
     vectors = scaled_displacements(eigenvectors[None], masses)[0].real
     return {"frequency": frequency, "irrep": symbol, "vectors": np.round(vectors, 4) + 0.0}
 
@@ -143,5 +144,6 @@ def _longitudinal_vectors(
     return found
 
 
-def _hex(colour: Float[ndarray, "3"]) -> str:
+def hex_colour(colour: Float[ndarray, "3"]) -> str:
+    """A colour as pages write it."""
     return "#" + "".join(f"{round(255 * float(part)):02x}" for part in colour)

@@ -128,7 +128,7 @@ def origin(prediction: Prediction, facts: dict[str, Any]) -> list[tuple[str, str
         ("force constants", prediction.model),
         *((label, sources[key]) for key, label in names.items() if key in sources),
         ("mesh of wave vectors", " × ".join(str(count) for count in prediction.mesh.mesh)),
-        ("mlrim", _program(facts)),
+        ("mlrim", program(facts)),
         ("libraries", f"Python {facts['python']}, {versions}"),
         ("command", " ".join(facts["command"])),
         ("made", str(facts["time"])),
@@ -141,7 +141,8 @@ def _reason(prediction: Prediction, name: str, otherwise: str) -> str:
     return f"Not shown: {reason.rstrip('.')}."
 
 
-def _program(facts: dict[str, Any]) -> str:
+def program(facts: dict[str, Any]) -> str:
+    """Version and commit of mlrim."""
     git = facts["git"]
     if git is None:
         return str(facts["mlrim"])

@@ -70,7 +70,7 @@ mlrim.Animation = class {
     }
     this.shown = this.model.selectedAtoms({});
     this.model.addFrame(this.shown);
-    this.drawCells();
+    if (this.crystal.axes) this.drawCells();
     this.viewer.zoomTo();
     this.viewer.setView([...this.viewer.getView().slice(0, 4), ...mlrim.VIEW]);
     this.viewer.zoom(1.55);

@@ -111,7 +111,7 @@ mlrim.addLevel = (layout, height, label) => {
 /** Draws every chart, again in other colours when the theme changes, and at the width of paper for printing. */
 mlrim.drawCharts = (data) => {
   const figures = data.charts.map((chart) => [chart.name, () => mlrim.lineChart(chart, data)]);
-  figures.push(["dispersion", () => mlrim.dispersionChart(data)]);
+  if (data.tables.bands) figures.push(["dispersion", () => mlrim.dispersionChart(data)]);
   const elements = figures.map(([name, make]) => [document.getElementById(`chart-${name}`), make, name]);
   const draw = () => elements.forEach(([element, make, name]) => {
     Plotly.react(element, ...make(), mlrim.chartConfig(`${data.name}_${name}`));

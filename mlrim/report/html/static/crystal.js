@@ -8,7 +8,12 @@ mlrim.SHELL_TOLERANCE = 1.25; // and than the distance to the nearest neighbour
 mlrim.times = (row, matrix) => [0, 1, 2].map((k) => row[0] * matrix[0][k] + row[1] * matrix[1][k] + row[2] * matrix[2][k]);
 
 /** Atoms in `cells` conventional cells along each axis, faces included: atom of the primitive cell, its cell, place. */
-mlrim.displayedAtoms = (crystal, cells) => {
+mlrim.displayedAtoms = (crystal, cells) => (crystal.axes ? mlrim.atomsInCells(crystal, cells) : mlrim.atomsOfMolecule(crystal));
+
+/** A molecule has no axes; its "fractional" coordinates are Cartesian. */
+mlrim.atomsOfMolecule = ({ fractional }) => fractional.map((place, index) => ({ index, cell: [0, 0, 0], fractional: place, place }));
+
+mlrim.atomsInCells = (crystal, cells) => {
   const corners = [0, 1, 2, 3, 4, 5, 6, 7].map((bits) => {
     return mlrim.times([bits & 1, (bits >> 1) & 1, bits >> 2].map((bit) => bit * cells), crystal.from_box);
   });
@@ -77,6 +82,7 @@ mlrim.cellEdges = (axes, cells) => {
 
 /** How many cells to show: a wave needs more room than a mode at Γ. */
 mlrim.automaticCells = (crystal, wave) => {
+  if (!crystal.axes) return 1;
   const limit = wave ? 300 : 60;
   const count = (cells) => mlrim.displayedAtoms(crystal, cells).length;
   let cells = 1;

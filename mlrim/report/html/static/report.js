@@ -46,7 +46,7 @@ mlrim.connectControls = (animation, data) => {
   control("speed").addEventListener("input", ({ target }) => {
     animation.speed = Number(target.value);
   });
-  control("cells").addEventListener("change", ({ target }) => animation.setCells(Number(target.value)));
+  control("cells")?.addEventListener("change", ({ target }) => animation.setCells(Number(target.value)));
   control("arrows").addEventListener("change", ({ target }) => {
     animation.arrows = target.checked;
     animation.update();
@@ -114,7 +114,7 @@ mlrim.connectModes = (animation, data) => {
     partners.value = partner;
     partners.disabled = mode.vectors.length === 1;
     partners.dataset.row = row;
-    mlrim.markBand(data);
+    if (data.tables.bands) mlrim.markBand(data);
     show(mlrim.gammaMode(scene, row, partner), mlrim.rowTitle(rows[row]), row, moving);
   };
   const fromAddress = () => {
@@ -142,7 +142,7 @@ mlrim.connectModes = (animation, data) => {
       fromAddress();
     });
   }
-  mlrim.onBandClick(mlrim.showBand);
+  if (data.tables.bands) mlrim.onBandClick(mlrim.showBand);
   if (!fromAddress()) showGamma(mlrim.firstMode(rows), 0, !still); // nothing moves unasked where motion is unwelcome
 };
 

@@ -1,0 +1,1 @@
+"""The output of a molecule: tables, summary, figures, page and folder."""
