@@ -20,7 +20,7 @@ from mlrim.lattice.qpath import mesh_shape
 from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
 from mlrim.lattice.symmetry import SpaceGroup, space_group
 from mlrim.potential_settings import RelaxationSettings
-from mlrim.predictors import Known, Predictor
+from mlrim.predictors import EnergyPredictor, Known, Predictor, require_energy
 from mlrim.quality import assess
 from mlrim.report.prediction import Prediction
 from mlrim.responses import Response, ResponsePredictor, complete_response, informed
@@ -33,6 +33,9 @@ from mlrim.vibrations.dispersion import dispersion
 from mlrim.vibrations.gamma import GammaModes, directional_modes, gamma_modes
 from mlrim.vibrations.normal_modes import transverse_modes
 from mlrim.vibrations.thermal import thermal_properties
+
+MOST_TRANSITIONS = 5
+"""Imaginary modes that are followed one after the other."""
 
 Stage = Callable[[str], object]
 """Is told in words what is being calculated."""
@@ -84,26 +87,113 @@ def predict_structure(
         stage: is told what is being calculated.
         known: Born charges, ε∞, Raman tensors and force constants from elsewhere; better than any prediction.
         response: model of Born charges, ε∞ and Raman tensors, for those that are not known.
+
+    Raises:
+        UserError: a relaxation or a policy for imaginary modes that the model does not support or that refuses.
     """
+    structure = prepared(structure, predictor, settings.relaxation, stage)
+    harmonic = harmonic_model(structure, predictor, known or Known(), response, stage)
+    if settings.relaxation.imaginary != "warn":
+        harmonic = stable_phase(harmonic, predictor, settings.relaxation, response, stage)
+    structure = harmonic.structure
+    return observe(
+        structure,
+        harmonic.dynamics,
+        harmonic.group,
+        settings,
+        harmonic.response,
+        model=predictor.description,
+        residuals=harmonic.residuals,
+        warnings=[*structure.warnings, *harmonic.warnings],
+        stage=stage,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class HarmonicModel:
+    """A structure and its lattice dynamics: all that observables are calculated from.
+
+    Attributes:
+        structure: with notes on how the dynamics were made.
+        residuals: how far the raw force constants were from their symmetries, eV/Å².
+        warnings: of the models.
+    """
+
+    structure: InputStructure
+    group: SpaceGroup
+    dynamics: LatticeDynamics
+    response: Response
+    residuals: dict[str, float]
+    warnings: list[str]
+
+
+def harmonic_model(
+    structure: InputStructure,
+    predictor: Predictor,
+    known: Known,
+    response: ResponsePredictor | None = None,
+    stage: Stage = silently,
+) -> HarmonicModel:
+    """Force constants, Born charges and ε∞ of a structure, with its symmetry imposed."""
     crystal, group = structure.crystal, space_group(structure.crystal)
     stage("Born charges, ε∞ and Raman tensors")
     learned = None if response is None else response(crystal)
-    known = informed(known or Known(), learned, response.description if response else "")
+    known = informed(known, learned, response.description if response else "")
     stage("force constants")
     predicted = predictor(crystal, known)
     short_range, residuals = impose_symmetry(predicted.short_range, crystal, group)
     answer = complete_response(crystal, group, known, predicted.long_range, learned)
-    return observe(
-        structure,
-        LatticeDynamics(crystal, short_range, dipole_interaction(crystal, answer)),
-        group,
-        settings,
-        answer,
-        model=predictor.description,
-        residuals=residuals,
-        warnings=[*structure.warnings, *predicted.warnings, *answer.warnings],
-        stage=stage,
-    )
+    dynamics = LatticeDynamics(crystal, short_range, dipole_interaction(crystal, answer))
+    noted = structure._replace(notes=[*structure.notes, *predicted.notes])
+    return HarmonicModel(noted, group, dynamics, answer, residuals, [*predicted.warnings, *answer.warnings])
+
+
+def prepared(
+    structure: InputStructure, predictor: Predictor, settings: RelaxationSettings, stage: Stage = silently
+) -> InputStructure:
+    """The structure at rest, as far as that is asked for and the model has an energy.
+
+    Raises:
+        UserError: a relaxation or `imaginary: follow` is asked of a model without energy.
+    """
+    if settings.imaginary == "follow":
+        require_energy(predictor, "imaginary=follow")
+    if settings.relax not in (None, "none"):
+        require_energy(predictor, f"relax={settings.relax}")
+    if not isinstance(predictor, EnergyPredictor):
+        return structure
+    from mlrim.relaxation import at_rest
+
+    stage("forces")
+    return at_rest(structure, predictor, settings)
+
+
+def stable_phase(
+    harmonic: HarmonicModel,
+    predictor: Predictor,
+    settings: RelaxationSettings,
+    response: ResponsePredictor | None,
+    stage: Stage = silently,
+) -> HarmonicModel:
+    """The same if it is stable; else the phase that imaginary modes lead to, one after the other, if that is asked for.
+
+    What was known of the structure belongs to it alone and is not used for the phases that follow.
+
+    Raises:
+        UserError: the structure is unstable and `imaginary: error`, or too many imaginary modes follow on each other.
+    """
+
+    if settings.imaginary == "error":
+        refuse_imaginary(harmonic.dynamics)
+    for _ in range(MOST_TRANSITIONS):
+        instability = most_unstable(harmonic.dynamics)
+        if instability is None:
+            return harmonic
+        stage(f"following {instability.description}")
+        structure = follow_structure(harmonic.structure, predictor, harmonic.dynamics, instability, settings)
+        harmonic = harmonic_model(structure, predictor, Known(), response, stage)
+    refuse_imaginary(harmonic.dynamics)
+    return harmonic
 
 
 def observe(

@@ -83,6 +83,35 @@ class Predictor(Protocol):
         ...
 
 
+@runtime_checkable
+class EnergyPredictor(Predictor, Protocol):
+    """Predicts force constants as derivatives of an energy."""
+
+    @property
+    def energy(self) -> "nn.Module":
+        """The energy itself."""
+        ...
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What was recorded with it: `background`, `elements` …"""
+        ...
+
+
+def require_energy(predictor: Predictor, option: str) -> EnergyPredictor:
+    """The predictor, if it has an energy.
+
+    Raises:
+        UserError: it has none, and the option needs one.
+    """
+    if isinstance(predictor, EnergyPredictor):
+        return predictor
+    raise UserError(
+        f"{option} needs a model with an energy, and {predictor.description} has none: it gives force constants for "
+        "the structure as it is. Leave the option out, or give the checkpoint of a potential"
+    )
+
+
 def load_predictor(ckpt: str, potential: PotentialSettings | None = None) -> Predictor:
     """The predictor that a name or the path of a checkpoint stands for.
 
@@ -286,7 +315,7 @@ def minus_dipoles(crystal: Crystal, long_range: LongRange, supercell: Supercell 
     group = space_group(crystal)
     born = neutralize_born_charges(symmetrize_site_tensors(long_range.born_charges, group))
     dipole = DipoleInteraction(crystal, born, symmetrize_tensor(long_range.dielectric, group))
-    cell = supercell or Supercell(crystal, suggest_supercell_matrix(crystal))
+    cell = Supercell(crystal, suggest_supercell_matrix(crystal) if supercell is None else supercell.matrix)
     return unfold(-dipole.folded(cell), cell)
 
 
