@@ -2,6 +2,8 @@
 
     python -m datamodules.build source=phonondb path=../shared/data/phonondb out=data/phonondb
     python -m datamodules.build source=embedded out=data/embedded
+    python -m datamodules.build source=extxyz path=training.xyz out=data/training
+    python -m datamodules.build source=molecules out=data/molecules
 
 Inputs are read in parallel and every one of them becomes a record or a line in rejects.csv. A build that was stopped,
 in whatever way, goes on where it was when the same command is given again.
@@ -15,15 +17,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from datamodules import configurations, records
 from datamodules.features import FEATURES
 from datamodules.importers import IMPORTERS, ImportOptions, Input
 from datamodules.options import run_command
 from datamodules.reading import Task, read_input
-from datamodules.store import Manifest, RecordStore
+from datamodules.store import Manifest, RecordStore, Store, content_of
 from datamodules.threads import worker_pool
 from datamodules.writing import Outcome, Recipe, StoreWriter
 from mlrim.configuration.types import Above, AtLeast
@@ -31,6 +34,8 @@ from mlrim.errors import UserError
 
 WAITING_PER_WORKER = 8
 SAVED_AT_ONCE = 32
+NOUNS = {"crystals": "records", "configurations": "configurations"}
+STORES: dict[str, type[Store]] = {"crystals": RecordStore, "configurations": configurations.ConfigurationStore}
 
 
 @dataclass(frozen=True)
@@ -40,13 +45,15 @@ class BuildOptions:
     Attributes:
         source: format of the input.
         out: folder of the data set.
-        path: file or folder of the input; none for the embedded source.
+        path: file or folder of the input; none for the embedded source, and for the molecules that come with mlrim.
         workers: processes; all cores when not given.
         limit: read only the first so many inputs.
         select: read only inputs whose name matches this pattern (* and ?), commas between several.
-        symprec: tolerance of the symmetry search, Å.
-        store_forces: keep displacements and forces beside the force constants.
-        features: compute SOAP, coordination and charges now (else later with `python -m datamodules.features`).
+        symprec: tolerance of the symmetry search of crystals, Å.
+        store_forces: keep displacements and forces beside the force constants of crystals.
+        features: compute SOAP, coordination and charges of crystals now (else later with `python -m
+            datamodules.features`).
+        prefix: what the names of labels in extended XYZ begin with, for example `REF_`; found out when not given.
         overwrite: replace a finished data set of that name.
         quiet: no progress bar.
     """
@@ -60,6 +67,7 @@ class BuildOptions:
     symprec: Annotated[float, Above(0)] = 1e-5
     store_forces: bool = True
     features: bool = True
+    prefix: str | None = None
     overwrite: bool = False
     quiet: bool = False
 
@@ -77,7 +85,7 @@ def build_and_report(options: BuildOptions) -> None:
     """
     manifest = build(options)
     if manifest.counts["records"] == 0:
-        first = RecordStore(options.out).rejects()[0]
+        first = _open(options.out).rejects()[0]
         raise UserError(
             f"none of {manifest.counts['inputs']} inputs became a record; {options.out / 'rejects.csv'} says why, for "
             f"example {first.input}: {first.reason}. Is source={options.source} right "
@@ -111,7 +119,7 @@ def summary(manifest: Manifest, out: Path) -> str:
     """What was built, in a few lines."""
     counts = manifest.counts
     lines = [
-        f"{counts['records']} records of {counts['inputs']} inputs in {out}",
+        f"{counts['records']} {NOUNS[manifest.content]} of {counts['inputs']} inputs in {out}",
         f"content hash {manifest.content_hash}",
     ]
     if counts["rejects"]:
@@ -120,13 +128,18 @@ def summary(manifest: Manifest, out: Path) -> str:
 
 
 def _recipe(options: BuildOptions) -> Recipe:
-    settings = {
-        "symprec": options.symprec,
-        "store_forces": options.store_forces,
-        "limit": options.limit,
-        "select": options.select,
-    }
-    return Recipe(options.source, settings, dict(FEATURES) if options.features else {})
+    chosen: dict[str, Any] = {"limit": options.limit, "select": options.select}
+    if IMPORTERS[options.source].content == "configurations":
+        chosen["prefix"] = options.prefix
+        return Recipe(options.source, chosen, {}, "configurations", configurations.SCHEMA_VERSION)
+    settings = {"symprec": options.symprec, "store_forces": options.store_forces, **chosen}
+    features = dict(FEATURES) if options.features else {}
+    return Recipe(options.source, settings, features, "crystals", records.SCHEMA_VERSION)
+
+
+def _open(path: Path) -> Store:
+    """The data set at a path, whatever it holds."""
+    return STORES[content_of(path)](path)
 
 
 def _require_free(options: BuildOptions) -> None:
@@ -134,11 +147,12 @@ def _require_free(options: BuildOptions) -> None:
         return
     if not (options.out / "manifest.json").is_file() or not (options.out / "data.mdb").is_file():
         raise UserError(f"out={options.out} exists and is no data set; choose another folder or remove it")
-    records = 0 if options.overwrite else len(RecordStore(options.out))
-    if records == 0:
+    entries = 0 if options.overwrite else len(_open(options.out))
+    if entries == 0:
         return
     raise UserError(
-        f"out={options.out} is a finished data set of {records} records; choose another folder, or say overwrite=true"
+        f"out={options.out} is a finished data set of {entries} {NOUNS[content_of(options.out)]}; choose another "
+        "folder, or say overwrite=true"
     )
 
 
@@ -146,7 +160,7 @@ def _find_inputs(options: BuildOptions) -> list[Input]:
     importer = IMPORTERS[options.source]
     if importer.needs_path and options.path is None:
         raise UserError(f"source={importer.name} needs path=…: {importer.describes}")
-    if not importer.needs_path and options.path is not None:
+    if not importer.needs_path and not importer.takes_path and options.path is not None:
         raise UserError(f"source={importer.name} generates its records and takes no path; leave path=… out")
     if options.path is not None and not options.path.exists():
         raise UserError(f"path={options.path} does not exist; source={importer.name} reads {importer.describes}")
@@ -161,7 +175,7 @@ def _find_inputs(options: BuildOptions) -> list[Input]:
 
 def _read_all(inputs: list[Input], known: dict[str, str], options: BuildOptions) -> Iterator[Outcome | None]:
     """Outcomes as they come; none for an input that is in the journal and has not changed."""
-    settings = ImportOptions(options.symprec, options.store_forces)
+    settings = ImportOptions(options.symprec, options.store_forces, options.prefix)
     tasks = [Task(options.source, one, settings, options.features, known.get(one.name, "")) for one in inputs]
     workers = min(options.workers or os.cpu_count() or 1, len(tasks))
     if workers <= 1:

@@ -137,10 +137,10 @@ def encode(record: Record) -> bytes:
         **{name: getattr(record, name) for name in TEXT_FIELDS},
         "space_group": int(record.space_group),
         "symprec": float(record.symprec),
-        "arrays": _pack_arrays(arrays),
-        "force_constants": _pack_arrays(record.force_constants),
+        "arrays": pack_arrays(arrays),
+        "force_constants": pack_arrays(record.force_constants),
         "quality": {name: float(record.quality[name]) for name in sorted(record.quality)},
-        "features": _pack_arrays(record.features),
+        "features": pack_arrays(record.features),
         **_modes_of_source(record),
     }
     return msgpack.packb(document, use_bin_type=True)
@@ -150,7 +150,7 @@ def _modes_of_source(record: Record) -> dict[str, Any]:
     """What the source says about the modes; nothing for sources that say nothing, whose bytes stay what they were."""
     document: dict[str, Any] = {}
     if record.spectra:
-        document["spectra"] = _pack_arrays(record.spectra)
+        document["spectra"] = pack_arrays(record.spectra)
     if record.irreps:
         document["irreps"] = list(record.irreps)
     return document
@@ -162,40 +162,41 @@ def decode(data: bytes) -> Record:
     Raises:
         UserError: the bytes are no record, or one of a schema version that this program does not know.
     """
-    document = _unpack(data)
+    document = unpack(data)
     version = document.get("schema_version")
     if version != SCHEMA_VERSION:
         raise UserError(
             f"the record has schema version {version}, this program reads version {SCHEMA_VERSION}; "
             f"build the data set again with python -m datamodules.build"
         )
-    arrays: dict[str, Any] = {**_unpack_arrays(document["arrays"])}
+    arrays: dict[str, Any] = {**unpack_arrays(document["arrays"])}
     crystal = Crystal(*(arrays.pop(name) for name in ("lattice", "positions", "numbers", "masses")))
     return Record(
         **{name: document[name] for name in TEXT_FIELDS},
         crystal=crystal,
         space_group=document["space_group"],
         symprec=document["symprec"],
-        force_constants=_unpack_arrays(document["force_constants"]),
+        force_constants=unpack_arrays(document["force_constants"]),
         quality=document["quality"],
-        spectra=_unpack_arrays(document.get("spectra", {})),
+        spectra=unpack_arrays(document.get("spectra", {})),
         irreps=document.get("irreps", []),
-        features=_unpack_arrays(document["features"]),
+        features=unpack_arrays(document["features"]),
         **arrays,
     )
 
 
 def encode_arrays(arrays: Mapping[str, ndarray]) -> bytes:
     """Named arrays alone (features of a record) as bytes."""
-    return msgpack.packb(_pack_arrays(arrays), use_bin_type=True)
+    return msgpack.packb(pack_arrays(arrays), use_bin_type=True)
 
 
 def decode_arrays(data: bytes) -> dict[str, ndarray]:
     """The named arrays in some bytes; raises UserError when they are none."""
-    return _unpack_arrays(_unpack(data))
+    return unpack_arrays(unpack(data))
 
 
-def _pack_arrays(arrays: Mapping[str, ndarray | None]) -> dict[str, dict[str, Any]]:
+def pack_arrays(arrays: Mapping[str, ndarray | None]) -> dict[str, dict[str, Any]]:
+    """Arrays as plain data, in the order of their names; those that are None are left out."""
     return {name: _pack_array(name, array) for name, array in sorted(arrays.items()) if array is not None}
 
 
@@ -207,7 +208,8 @@ def _pack_array(name: str, array: ndarray) -> dict[str, Any]:
     return {"dtype": little.dtype.str, "shape": list(array.shape), "data": little.tobytes()}
 
 
-def _unpack(data: bytes) -> dict[str, Any]:
+def unpack(data: bytes) -> dict[str, Any]:
+    """The mapping in some bytes; raises UserError when they hold none."""
     try:
         document = msgpack.unpackb(data, raw=False)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
@@ -217,7 +219,8 @@ def _unpack(data: bytes) -> dict[str, Any]:
     return document
 
 
-def _unpack_arrays(packed: dict[str, dict[str, Any]]) -> dict[str, ndarray]:
+def unpack_arrays(packed: dict[str, dict[str, Any]]) -> dict[str, ndarray]:
+    """What `pack_arrays` packed; raises UserError for types that are not in `DTYPES`."""
     return {name: _unpack_array(name, entry) for name, entry in packed.items()}
 
 

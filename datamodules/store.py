@@ -1,6 +1,6 @@
 """A data set on disk: a folder with records in LMDB, an index, a manifest and the list of rejected inputs.
 
-    data.mdb        records (key `r:<id>`) and features (key `f:<id>`), in the order of their ids
+    data.mdb        records or configurations (key `r:<id>`) and features (key `f:<id>`), in the order of their ids
     index.json      one row per record with what filters, splits and batching need, so that they open no record
     manifest.json   schema version, counts, source hashes, settings, content hash
     rejects.csv     every input that did not become a record, and why
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import lmdb
 import numpy as np
@@ -80,36 +80,40 @@ class Manifest:
     """Descriptor name: what it is and its parameters."""
     features_hash: str = ""
     """SHA-256 over the descriptors of all records; they can be computed again without changing the content hash."""
+    content: str = "crystals"
+    """What it holds: `crystals` (records) or `configurations`."""
     data_bytes: int = field(default=0, compare=False)
     """Size of data.mdb; a shorter file was copied incompletely, and reading it would end the process."""
 
 
-class RecordStore:
-    """Read-only view of a data set; `store[0]`, `store["mp-1265"]`, iteration, `len`.
+class Store:
+    """Read-only view of a folder with entries in LMDB, an index and a manifest; what the entries are, others say.
 
     Raises:
-        UserError: no data set at the path, an unfinished one, or one of an unknown version.
+        UserError: no data set at the path, an unfinished one, one of an unknown version, or one of other things.
     """
+
+    content: ClassVar[str]
+    """What the entries are."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).absolute()
         _require_finished(self.path)
+        found = content_of(self.path)
+        if found != self.content:
+            raise UserError(f"the data set {self.path} holds {found}; {self.content} are needed here")
 
-    def __reduce__(self) -> tuple[type["RecordStore"], tuple[str]]:
+    def __reduce__(self) -> tuple[type["Store"], tuple[str]]:
         return type(self), (str(self.path),)
 
     def __len__(self) -> int:
-        return len(self.index)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[name] for name in self.ids)
+        return len(self.ids)
 
     def __contains__(self, name: object) -> bool:
         return name in self._rows
 
-    def __getitem__(self, key: int | str) -> Record:
-        """The record at a position or with an id, its features included."""
-        name = self.ids[key] if isinstance(key, int | np.integer) else key
+    def read(self, name: str) -> tuple[bytes, bytes | None]:
+        """The stored bytes of an id, and those of its features; raises UserError when there is none."""
         try:
             with _environment(self.path).begin(buffers=False) as transaction:
                 data = transaction.get(record_key(name))
@@ -121,8 +125,7 @@ class RecordStore:
             ) from error
         if data is None:
             raise UserError(f"there is no record '{name}' in {self.path} ({len(self)} records)")
-        record = decode(data)
-        return record if features is None else record.with_features(decode_arrays(features))
+        return data, features
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -132,22 +135,54 @@ class RecordStore:
             return Manifest(**content)
 
     @cached_property
-    def index(self) -> tuple[IndexEntry, ...]:
-        """One entry per record, sorted by id."""
+    def rows(self) -> tuple[dict[str, Any], ...]:
+        """The index as plain data, sorted by id."""
         rows = _read_json(self.path / "index.json")
         with _damage_told(self.path / "index.json"):
             return tuple(
-                IndexEntry(**row | {"elements": tuple(row["elements"]), "levels": tuple(row["levels"])}) for row in rows
+                {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}
+                for row in rows
             )
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
-        """Ids in the order of the records."""
-        return tuple(entry.id for entry in self.index)
+        """Ids in the order of the entries."""
+        with _damage_told(self.path / "index.json"):
+            return tuple(row["id"] for row in self.rows)
 
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {name: row for row, name in enumerate(self.ids)}
+
+    def rejects(self) -> tuple[Reject, ...]:
+        """The inputs that are not in the data set, and why."""
+        with (self.path / "rejects.csv").open(newline="", encoding="utf-8") as file:
+            return tuple(Reject(row["input"], row["reason"]) for row in csv.DictReader(file))
+
+
+class RecordStore(Store):
+    """The crystals of a data set; `store[0]`, `store["mp-1265"]`, iteration, `len`.
+
+    Raises:
+        UserError: no data set at the path, an unfinished one, one of an unknown version, or one of configurations.
+    """
+
+    content = "crystals"
+
+    def __iter__(self) -> Iterator[Record]:
+        return (self[name] for name in self.ids)
+
+    def __getitem__(self, key: int | str) -> Record:
+        """The record at a position or with an id, its features included."""
+        data, features = self.read(self.ids[key] if isinstance(key, int | np.integer) else key)
+        record = decode(data)
+        return record if features is None else record.with_features(decode_arrays(features))
+
+    @cached_property
+    def index(self) -> tuple[IndexEntry, ...]:
+        """One entry per record, sorted by id."""
+        with _damage_told(self.path / "index.json"):
+            return tuple(IndexEntry(**row) for row in self.rows)
 
     def entry(self, name: str) -> IndexEntry:
         """The index entry of an id; raises UserError when there is none."""
@@ -164,11 +199,6 @@ class RecordStore:
     def n_edges(self) -> Int[ndarray, "records"]:
         """Directed pairs within `EDGE_CUTOFF` of every record."""
         return np.array([entry.n_edges for entry in self.index], dtype=np.int64)
-
-    def rejects(self) -> tuple[Reject, ...]:
-        """The inputs that are not in the data set, and why."""
-        with (self.path / "rejects.csv").open(newline="", encoding="utf-8") as file:
-            return tuple(Reject(row["input"], row["reason"]) for row in csv.DictReader(file))
 
 
 def record_key(name: str) -> bytes:
@@ -192,6 +222,13 @@ def write_json(path: Path, content: Any) -> None:
 def partial_path(path: Path) -> Path:
     """The folder in which the unfinished data set of a path is kept."""
     return path.with_name(path.name + ".partial")
+
+
+def content_of(path: Path) -> str:
+    """What the finished data set of a path holds."""
+    manifest = _read_json(path / "manifest.json")
+    with _damage_told(path / "manifest.json"):
+        return manifest.get("content", RecordStore.content)
 
 
 def _require_finished(path: Path) -> None:

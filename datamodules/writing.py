@@ -20,7 +20,6 @@ import msgpack
 from datamodules.records import SCHEMA_VERSION
 from datamodules.store import (
     STORE_VERSION,
-    IndexEntry,
     Manifest,
     Reject,
     close_store,
@@ -55,6 +54,9 @@ class Recipe:
     importer: str
     settings: dict[str, Any]
     features: dict[str, str]
+    content: str = "crystals"
+    """What the entries are, as in the manifest."""
+    schema_version: int = SCHEMA_VERSION
 
 
 class StoreWriter:
@@ -113,7 +115,7 @@ class StoreWriter:
 
     def _open_journal(self) -> lmdb.Environment:
         recipe_file = self.partial / "recipe.json"
-        recipe = json.dumps(asdict(self.recipe) | {"schema_version": SCHEMA_VERSION}, sort_keys=True)
+        recipe = json.dumps(asdict(self.recipe), sort_keys=True)
         if self.partial.exists() and not (recipe_file.is_file() and recipe_file.read_text() == recipe):
             shutil.rmtree(self.partial)
         try:
@@ -147,7 +149,7 @@ class StoreWriter:
             content.update(f"reject {reject.input} {reject.reason}\n".encode())
         manifest = Manifest(
             store_version=STORE_VERSION,
-            schema_version=SCHEMA_VERSION,
+            schema_version=self.recipe.schema_version,
             importer=self.recipe.importer,
             source_hash=source_hash,
             settings=self.recipe.settings,
@@ -155,6 +157,7 @@ class StoreWriter:
             content_hash=content.hexdigest(),
             features=self.recipe.features,
             features_hash=features.hexdigest() if self.recipe.features else "",
+            content=self.recipe.content,
             data_bytes=(folder / "data.mdb").stat().st_size,
         )
         write_json(folder / "index.json", entries)
@@ -195,11 +198,6 @@ def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
         writer = csv.writer(file)
         writer.writerow(Reject._fields)
         writer.writerows(rejects)
-
-
-def index_entry(entry: IndexEntry) -> dict[str, Any]:
-    """An index entry as plain data."""
-    return asdict(entry)
 
 
 def _outcome(data: bytes | None) -> Outcome:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from datamodules.configurations import Configuration
 from datamodules.records import Record
 from mlrim.errors import UserError
 
@@ -20,10 +21,12 @@ class ImportOptions:
     Attributes:
         symprec: tolerance (Å) of every symmetry search.
         store_forces: keep the displacements and forces that the force constants were made from.
+        prefix: what the names of labels in extended XYZ begin with; found out when not given.
     """
 
     symprec: float = 1e-5
     store_forces: bool = True
+    prefix: str | None = None
 
 
 class Input(NamedTuple):
@@ -44,14 +47,20 @@ class Importer:
         describes: one line for messages and documentation.
         needs_path: whether `path=` must be given.
         find: lists the inputs under a path.
-        read: turns one input into a record, or raises `RejectedInput`.
+        read: turns one input into a record or a configuration, or raises `RejectedInput`.
+        content: what it makes, `crystals` (records) or `configurations`.
+        takes_path: whether `path=` may be given where it need not be.
+        fingerprint: the bytes that an input is made of, for files that hold many; the whole file when not given.
     """
 
     name: str
     describes: str
     needs_path: bool
     find: Callable[[Path | None], list[Input]]
-    read: Callable[[Input, ImportOptions], Record]
+    read: Callable[[Input, ImportOptions], Record | Configuration]
+    content: str = "crystals"
+    takes_path: bool = False
+    fingerprint: Callable[[Input], bytes] | None = None
 
 
 def folders_with(path: Path | None, holds: Callable[[Path], bool], content: str) -> list[Input]:
