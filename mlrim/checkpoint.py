@@ -36,6 +36,7 @@ KINDS: dict[str, str] = {
     "delta": "mlrim.models.delta.DeltaModel",
     "response": "mlrim.models.response.ResponseModel",
     "modes": "mlrim.models.modes.ModesModel",
+    "potential": "mlrim.models.potential.PotentialModel",
     "cartesian_potential": "mlrim.models.cartesian_potential.CartesianPotentialModel",
 }
 """Kinds of models that can be stored, and the class of each."""
