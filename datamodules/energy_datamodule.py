@@ -1,7 +1,6 @@
 """The Lightning data module of energies: cells with Hessians and displaced supercells of the crystals of a data set."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Annotated
 
@@ -9,21 +8,25 @@ import numpy as np
 from ase.data import atomic_numbers
 from torch.utils.data import DataLoader
 
-from datamodules.batching import BalancedBatches
+from datamodules.configuration_datamodule import ConfigurationDataModule
 from datamodules.energy_cache import EnergyCache, ensure_energy_samples
-from datamodules.energy_dataset import EnergyDataset, LabelChoice, Place
+from datamodules.energy_dataset import EnergyDataset, Kind, LabelChoice, Mixture, Place
 from datamodules.energy_samples import EnergySettings, Reading
 from datamodules.filters import RecordFilter
 from datamodules.mixed_batches import MixedBatches
-from datamodules.split_datamodule import Loading, SplitDataModule
+from datamodules.split_datamodule import Loading, PartOfSplit, SplitDataModule
 from datamodules.splits import PARTS
 from datamodules.store import RecordStore
 from mlrim.configuration.types import AtLeast, Between
+from mlrim.errors import UserError
 from mlrim.graph.energy_labels import LabelledGraph, join_labelled
 from mlrim.rim.background import check_names
 
 STATISTICS_SAMPLES = 400
 """Samples of each kind that statistics of a training set are taken from."""
+
+EVALUATED: dict[str, tuple[Kind, int]] = {"gamma": ("cell", 0), "wave": ("cell", 1), "displaced": ("displaced", 0)}
+"""Which sample of every crystal is validated and tested on, loader by loader."""
 
 
 class EnergyDataModule(SplitDataModule):
@@ -50,7 +53,9 @@ class EnergyDataModule(SplitDataModule):
         displaced_share: displaced supercells that an epoch shows for each crystal.
         stationary: the forces of reference structures are known to be zero.
         unstressed: the stress of reference structures is known to be zero.
-        labels: which labels are trained on; all when not given.
+        labels: which labels of the crystals are trained on; all when not given.
+        configurations: other samples to train on, such as molecules, with energies, forces or stresses.
+        ratio: how many of them an epoch shows for each training crystal.
         batch_size: samples per batch, on average.
         workers: processes that read batches; 0 reads them in this process.
         sample_workers: processes that make samples when the data set is used for the first time.
@@ -80,6 +85,8 @@ class EnergyDataModule(SplitDataModule):
         stationary: bool = True,
         unstressed: bool = False,
         labels: LabelChoice | None = None,
+        configurations: ConfigurationDataModule | None = None,
+        ratio: Annotated[float, AtLeast(0)] = 4.0,
         batch_size: Annotated[int, AtLeast(1)] = 16,
         workers: Annotated[int, AtLeast(0)] = 0,
         sample_workers: Annotated[int, AtLeast(0)] = 2,
@@ -97,6 +104,7 @@ class EnergyDataModule(SplitDataModule):
         self.settings = EnergySettings(tuple(self.background), label, wave_cells, max_cells, max_cell_atoms, displaced)
         self.reading = Reading(float(cutoff), stationary, unstressed)
         self.labels = labels or LabelChoice()
+        self.configurations, self.ratio = configurations, ratio
         self.gamma_share, self.displaced_share = gamma_share, displaced_share
         self.max_validation, self.max_validation_atoms = max_validation, max_validation_atoms
 
@@ -109,24 +117,29 @@ class EnergyDataModule(SplitDataModule):
     @property
     def theories(self) -> list[str]:
         """Levels of theory that are trained on."""
-        return [self.store[self.names("train")[0]].theory]
+        own = {self.store[self.names("train")[0]].theory}
+        return sorted(own.union(self.configurations.theories if self.configurations else ()))
 
     @property
     def elements(self) -> list[int]:
         """Atomic numbers of the training set."""
         names = set(self.names("train"))
         symbols = {symbol for entry in self.store.index if entry.id in names for symbol in entry.elements}
-        return sorted(atomic_numbers[symbol] for symbol in symbols)
+        own = {atomic_numbers[symbol] for symbol in symbols}
+        return sorted(own.union(self.configurations.elements if self.configurations else ()))
 
     @property
     def evaluation_names(self) -> list[str]:
         """What the loaders for validation and test hold: `gamma` primitive cells, `wave` one cell of another wave
-        vector for each crystal, `displaced` one displaced supercell for each crystal."""
-        return ["gamma", *(["wave"] if self._has_waves else []), *(["displaced"] if self.settings.displaced else [])]
-
-    @property
-    def _has_waves(self) -> bool:
-        return self.settings.wave_cells > 0 and self.settings.max_cells > 1
+        vector for each crystal, `displaced` one displaced supercell for each crystal, `configurations` the others."""
+        waves = self.settings.wave_cells > 0 and self.settings.max_cells > 1
+        there = {
+            "gamma": True,
+            "wave": waves,
+            "displaced": self.settings.displaced > 0,
+            "configurations": self.configurations is not None,
+        }
+        return [name for name, exists in there.items() if exists]
 
     collate = staticmethod(join_labelled)
 
@@ -142,27 +155,39 @@ class EnergyDataModule(SplitDataModule):
         return [self.ids[part][index] for index in sorted(order)]
 
     def dataset(self, part: str) -> EnergyDataset:
-        """All samples of `train`, `validation` or `test`."""
-        rows = [self.cache.row_of[name] for name in self.names(part)]
-        shapes = self.cache.shapes
+        """All samples of the crystals of `train`, `validation` or `test` with the labels that were chosen.
+
+        Raises:
+            UserError: nothing is known of any sample.
+        """
         known = self.labels.hessian or (self.labels.forces and self.reading.stationary)
-        places = [Place("cell", row, choice) for row in rows for choice in range(len(shapes[row].cells)) if known]
-        places += [Place("displaced", row, choice) for row in rows for choice in range(shapes[row].n_displaced)]
+        shapes = self.cache.shapes
+        places = []
+        for row in (self.cache.row_of[name] for name in self.names(part)):
+            places += [Place("cell", row, choice) for choice in range(len(shapes[row].cells)) if known]
+            places += [Place("displaced", row, choice) for choice in range(shapes[row].n_displaced)]
+        if not places:
+            raise UserError(
+                "nothing is left to train on: data.labels leaves out Hessians, and there are no displaced supercells; "
+                "set data.displaced, data.stationary=true or data.labels.hessian=true"
+            )
         return EnergyDataset(self.cache, places, self.reading, self.labels, self.gamma_share, self.displaced_share)
 
-    def evaluation(self, part: str, name: str) -> EnergyDataset:
+    @property
+    def mixture(self) -> Mixture:
+        """What is trained on."""
+        others = None if self.configurations is None else self.configurations.dataset("train", source=1)
+        return Mixture(self.dataset("train"), others, self.ratio)
+
+    def evaluation(self, part: str, name: str) -> PartOfSplit:
         """The samples of one of the loaders for `validation` or `test`, with all that is known of them."""
-        kind, choice = {"gamma": ("cell", 0), "wave": ("cell", 1), "displaced": ("displaced", 0)}[name]
-        dataset = replace(self.dataset(part), labels=LabelChoice())
+        if self.configurations is not None and name == "configurations":
+            return self.configurations.dataset(part, source=1)
+        kind, choice = EVALUATED[name]
         limit = self.max_validation_atoms if part == "validation" else None
-        return replace(
-            dataset,
-            places=[
-                place
-                for place in (Place(kind, self.cache.row_of[name], choice) for name in self.names(part))
-                if self._exists(place) and (limit is None or self._n_atoms(place) <= limit)
-            ],
-        )
+        places = [Place(kind, self.cache.row_of[name], choice) for name in self.names(part)]
+        kept = [place for place in places if self._exists(place) and (limit is None or self._n_atoms(place) <= limit)]
+        return EnergyDataset(self.cache, kept, self.reading)
 
     def _exists(self, place: Place) -> bool:
         shape = self.cache.shapes[place.row]
@@ -174,8 +199,8 @@ class EnergyDataModule(SplitDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches that are drawn anew for every epoch."""
-        dataset = self.dataset("train")
-        return self._loading(dataset, MixedBatches(dataset, self.loading.batch_size, self.loading.seed, *self._ranks))
+        samples = self.mixture
+        return self._loader_of(samples, MixedBatches(samples, self.loading.batch_size, self.loading.seed, *self._ranks))
 
     def val_dataloader(self) -> list[DataLoader]:
         """Validation batches, a loader for each of `evaluation_names`."""
@@ -186,17 +211,14 @@ class EnergyDataModule(SplitDataModule):
         return self._evaluation_loaders("test")
 
     def _evaluation_loaders(self, part: str) -> list[DataLoader]:
-        datasets = [self.evaluation(part, name) for name in self.evaluation_names]
-        size = self.loading.batch_size
-        return [
-            self._loading(dataset, BalancedBatches(dataset.costs, size, False, 0, *self._ranks)) for dataset in datasets
-        ]
+        parts = [self.evaluation(part, name) for name in self.evaluation_names]
+        return [self._batches(samples, self.loading.batch_size, shuffle=False) for samples in parts]
 
     def training_samples(self) -> list[LabelledGraph]:
         """Some training samples, evenly spread, to take statistics from."""
-        dataset = self.dataset("train")
-        samples = []
-        for kind in dataset.draw(np.random.default_rng(0)):
+        samples = self.mixture
+        found = []
+        for kind in samples.draw(np.random.default_rng(0)):
             step = max(1, len(kind) // STATISTICS_SAMPLES)
-            samples += [dataset[index] for index in kind[::step]]
-        return samples
+            found += [samples[index] for index in kind[::step]]
+        return found

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from datamodules.energy_cache import EnergyCache
 from datamodules.energy_samples import Reading, cell_sample, displaced_sample
+from datamodules.split_datamodule import PartOfSplit
 from mlrim.graph.energy_labels import EnergyLabels, LabelledGraph
 
 HESSIAN_COST = 3.0
@@ -27,20 +28,28 @@ class LabelChoice:
 
     def apply(self, labels: EnergyLabels) -> EnergyLabels:
         """The labels that are used."""
-        for name in ("energy", "forces", "stress"):
-            if not getattr(self, name):
-                labels = labels._replace(**{name: torch.full_like(getattr(labels, name), torch.nan)})
-        if self.hessian:
-            return labels
-        nothing = labels.energy.new_zeros(0, 0)
-        without = {name: [nothing for _ in labels.hessian] for name in ("hessian", "rest", "eigenvectors")}
-        return labels._replace(**without, frequencies=[nothing.reshape(0) for _ in labels.hessian])
+        if not self.energy:
+            labels = labels._replace(energy=torch.full_like(labels.energy, torch.nan))
+        if not self.forces:
+            labels = labels._replace(forces=torch.full_like(labels.forces, torch.nan))
+        if not self.stress:
+            labels = labels._replace(stress=torch.full_like(labels.stress, torch.nan))
+        return labels if self.hessian else _without_hessians(labels)
+
+
+def _without_hessians(labels: EnergyLabels) -> EnergyLabels:
+    nothing = [labels.energy.new_zeros(0, 0)] * len(labels.hessian)
+    frequencies = [matrix.reshape(0) for matrix in nothing]
+    return labels._replace(hessian=nothing, rest=nothing, eigenvectors=nothing, frequencies=frequencies)
+
+
+Kind = Literal["cell", "displaced"]
 
 
 class Place(NamedTuple):
     """Where a sample is."""
 
-    kind: Literal["cell", "displaced"]
+    kind: Kind
     row: int
     """In the cache."""
     choice: int
@@ -93,6 +102,11 @@ class EnergyDataset(Dataset[LabelledGraph]):
         """Ids of the records."""
         return [self.cache.index["ids"][place.row] for place in self.places]
 
+    @property
+    def n_crystals(self) -> int:
+        """Number of different crystals."""
+        return len({place.row for place in self.places})
+
     def draw(self, generator: np.random.Generator) -> list[list[int]]:
         """The samples of an epoch: one cell of every crystal, and displaced supercells."""
         cells, displaced = self._by_crystal("cell"), self._by_crystal("displaced")
@@ -102,7 +116,7 @@ class EnergyDataset(Dataset[LabelledGraph]):
             else int(generator.choice(of_crystal[1:]))
             for of_crystal in cells
         ]
-        count = round(self.displaced_share * len({place.row for place in self.places})) if displaced else 0
+        count = round(self.displaced_share * self.n_crystals)
         shown = [int(generator.choice(displaced[index])) for index in drawn_evenly(generator, len(displaced), count)]
         return [chosen, shown]
 
@@ -113,6 +127,41 @@ class EnergyDataset(Dataset[LabelledGraph]):
             if place.kind == kind:
                 found.setdefault(place.row, []).append(index)
         return list(found.values())
+
+
+class Mixture(Dataset[LabelledGraph]):
+    """Crystals and, where there are some, configurations of another data set.
+
+    Args:
+        crystals: samples of the crystals; they come first.
+        configurations: other samples.
+        ratio: configurations that an epoch shows for each crystal.
+    """
+
+    def __init__(self, crystals: EnergyDataset, configurations: PartOfSplit | None = None, ratio: float = 0.0) -> None:
+        self.crystals, self.configurations, self.ratio = crystals, configurations, ratio
+
+    def __len__(self) -> int:
+        return len(self.crystals) + (0 if self.configurations is None else len(self.configurations))
+
+    def __getitem__(self, index: int) -> LabelledGraph:
+        if self.configurations is None or index < len(self.crystals):
+            return self.crystals[index]
+        return self.configurations[index - len(self.crystals)]
+
+    @property
+    def costs(self) -> list[int]:
+        """Work of every sample."""
+        return self.crystals.costs + ([] if self.configurations is None else self.configurations.costs)
+
+    def draw(self, generator: np.random.Generator) -> list[list[int]]:
+        """The samples of an epoch, a list for each kind: cells, displaced supercells, configurations."""
+        cells, displaced = self.crystals.draw(generator)
+        if self.configurations is None:
+            return [cells, displaced]
+        count = round(self.ratio * self.crystals.n_crystals)
+        others = drawn_evenly(generator, len(self.configurations), count)
+        return [cells, displaced, [len(self.crystals) + index for index in others]]
 
 
 def drawn_evenly(generator: np.random.Generator, size: int, count: int) -> list[int]:

@@ -19,11 +19,10 @@ from mlrim.graph.energy_graph import EnergyGraph, periodic_graph
 from mlrim.graph.energy_labels import LabelledGraph, unlabelled
 from mlrim.lattice.commensurate_cells import CommensurateCell, commensurate_cells, dense_hessian, fold_onto
 from mlrim.lattice.crystal import Crystal
-from mlrim.lattice.dynamics import frequencies_from_eigenvalues
 from mlrim.lattice.force_constants import symmetrize_compact
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.background import background_of, harmonic_forces
-from mlrim.units import THZ_TO_CM1
+from mlrim.vibrations.internal_modes import internal_modes, translations
 
 ENERGY_SAMPLE_VERSION = 1
 """Raised whenever samples made before would differ."""
@@ -148,7 +147,7 @@ def cell_sample(energies: CrystalEnergies, index: int, reading: Reading) -> Labe
     cell = Supercell(energies.crystal, matrix)
     hessian, known = (dense_hessian(symmetrize_compact(part.astype(float), cell), cell) for part in (target, rest))
     masses = np.repeat(energies.crystal.masses, cell.n_cells)
-    frequencies, eigenvectors = vibrations(hessian + known, masses)
+    frequencies, eigenvectors = internal_modes(hessian + known, masses, translations(masses))
     sample = _sample(cell.to_crystal(), reading)
     return sample._replace(
         labels=sample.labels._replace(
@@ -171,18 +170,6 @@ def displaced_sample(energies: CrystalEnergies, index: int, reading: Reading) ->
     moved = Crystal(perfect.lattice, perfect.positions + displacements[index], perfect.numbers, perfect.masses)
     sample = _sample(moved, reading)
     return sample._replace(labels=sample.labels._replace(forces=_float(forces[index])))
-
-
-def vibrations(
-    hessian: Float[ndarray, "rows rows"], masses: Float[ndarray, "atoms"]
-) -> tuple[Float[ndarray, "modes"], Float[ndarray, "rows modes"]]:
-    """Frequencies (cm⁻¹, imaginary ones negative) and mass-weighted eigenvectors of a cell, without translations."""
-    roots = np.sqrt(np.repeat(masses, 3))
-    translations = np.tile(np.eye(3), (len(masses), 1)) * roots[:, None] / np.sqrt(masses.sum())
-    inner = np.linalg.qr(translations, mode="complete")[0][:, 3:]
-    weighted = inner.T @ (hessian / (roots[:, None] * roots)) @ inner
-    eigenvalues, vectors = np.linalg.eigh((weighted + weighted.T) / 2)
-    return frequencies_from_eigenvalues(eigenvalues) * THZ_TO_CM1, inner @ vectors
 
 
 def _sample(crystal: Crystal, reading: Reading) -> LabelledGraph:

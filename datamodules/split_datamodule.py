@@ -60,7 +60,42 @@ class PartOfSplit(Protocol):
         ...
 
 
-class SplitDataModule(LightningDataModule):
+class LoadingDataModule(LightningDataModule):
+    """Makes loaders of balanced batches.
+
+    Args:
+        loading: how samples are made and read.
+    """
+
+    collate: Callable[[Sequence[Any]], Any]
+
+    def __init__(self, loading: Loading) -> None:
+        super().__init__()
+        self.loading = loading
+
+    @property
+    def _ranks(self) -> tuple[int, int]:
+        """Rank of this process, and number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _batches(self, samples: PartOfSplit, batch_size: int, shuffle: bool) -> DataLoader:
+        """All samples, in balanced batches."""
+        plan = BalancedBatches(samples.costs, batch_size, shuffle, self.loading.seed, *self._ranks)
+        return self._loader_of(samples, plan)
+
+    def _loader_of(self, samples: PartOfSplit, batches: BalancedBatches) -> DataLoader:
+        return DataLoader(
+            samples,  # type: ignore[arg-type]
+            batch_sampler=batches,
+            collate_fn=self.collate,
+            num_workers=self.loading.workers,
+            generator=torch.Generator().manual_seed(self.loading.seed),
+            persistent_workers=self.loading.workers > 0,
+            multiprocessing_context="forkserver" if self.loading.workers > 0 else None,
+        )
+
+
+class SplitDataModule(LoadingDataModule):
     """Base of the data modules.
 
     Args:
@@ -72,8 +107,6 @@ class SplitDataModule(LightningDataModule):
         loading: how samples are made and read.
     """
 
-    collate: Callable[[Sequence[Any]], Any]
-
     def __init__(
         self,
         store: RecordStore,
@@ -83,8 +116,8 @@ class SplitDataModule(LightningDataModule):
         split_seed: int,
         loading: Loading,
     ) -> None:
-        super().__init__()
-        self.store, self.loading = store, loading
+        super().__init__(loading)
+        self.store = store
         self.selection, self.train_selection = selection, train_selection or selection
         self.split_file, self.split_seed = split, split_seed
 
@@ -136,34 +169,12 @@ class SplitDataModule(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Shuffled batches."""
-        return self._loader("train", self.loading.batch_size, shuffle=True)
+        return self._batches(self.dataset("train"), self.loading.batch_size, shuffle=True)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader | list[DataLoader]:
         """Validation batches."""
-        return self._loader("validation", 2 * self.loading.batch_size, shuffle=False)
+        return self._batches(self.dataset("validation"), 2 * self.loading.batch_size, shuffle=False)
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> DataLoader | list[DataLoader]:
         """Test batches."""
-        return self._loader("test", 2 * self.loading.batch_size, shuffle=False)
-
-    def _loader(self, part: str, batch_size: int, shuffle: bool) -> DataLoader:
-        dataset = self.dataset(part)
-        return self._loading(
-            dataset, BalancedBatches(dataset.costs, batch_size, shuffle, self.loading.seed, *self._ranks)
-        )
-
-    @property
-    def _ranks(self) -> tuple[int, int]:
-        """Rank of this process, and number of processes."""
-        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-
-    def _loading(self, dataset: PartOfSplit, batches: BalancedBatches) -> DataLoader:
-        return DataLoader(
-            dataset,  # type: ignore[arg-type]
-            batch_sampler=batches,
-            collate_fn=self.collate,
-            num_workers=self.loading.workers,
-            generator=torch.Generator().manual_seed(self.loading.seed),
-            persistent_workers=self.loading.workers > 0,
-            multiprocessing_context="forkserver" if self.loading.workers > 0 else None,
-        )
+        return self._batches(self.dataset("test"), 2 * self.loading.batch_size, shuffle=False)

@@ -48,17 +48,17 @@ def background_of(
         UserError: a name is not among BACKGROUNDS.
     """
     check_names(names)
-    known = born_charges is not None and dielectric is not None
     ions = np.zeros(crystal.n_atoms)
-    if "rim" in names or not known:
+    if "rim" in names or born_charges is None or dielectric is None:
         ions = DEFAULT_SCALE * (formal_charges(crystal).charges if charges is None else charges)
+    if born_charges is None or dielectric is None:
+        born_charges, dielectric = ions[:, None, None] * np.eye(3), np.eye(3)
     short_range, dipole = no_force_constants(crystal.n_atoms), None
     if "rim" in names:
         model = RigidIonModel(crystal, ions, *transferable_short_range(crystal, ions))
         short_range = model.short_range_force_constants()
     if "dipole" in names:
-        tensors = born_charges if known else ions[:, None, None] * np.eye(3)
-        dipole = DipoleInteraction(crystal, tensors, dielectric if known else np.eye(3))
+        dipole = DipoleInteraction(crystal, born_charges, dielectric)
     return LatticeDynamics(crystal, short_range, dipole)
 
 
