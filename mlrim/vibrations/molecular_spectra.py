@@ -59,7 +59,8 @@ def symmetric_derivatives(
             )
         averaged.append(average_tensors(tensors, group))
         changes[name] = float(np.abs(averaged[-1] - tensors).max())
-    return DipoleDerivatives(*averaged, source=derivatives.source), changes
+    dipole, polarizability = averaged
+    return DipoleDerivatives(dipole, polarizability, derivatives.source), changes
 
 
 def average_tensors(

@@ -27,6 +27,8 @@ class Entry:
 
     Attributes:
         link: address of its report, or of its folder where there is no report.
+        space_group: symbol; of a molecule its point group.
+        space_group_number: number; 0 for a molecule.
         highest: highest frequency, cm⁻¹.
         splitting: largest difference of an LO mode and the TO mode it overlaps with most, cm⁻¹.
         gap: widest gap between two bands along the path, cm⁻¹.
@@ -70,8 +72,31 @@ def entries(out: Path) -> Iterator[Entry]:
 
 def entry(folder: Path, summary: dict[str, Any]) -> Entry:
     """What the index shows of one structure."""
-    crystal = summary["crystal"]
     target = quote(folder.name) + ("/report.html" if (folder / "report.html").is_file() else "/")
+    return molecule_entry(target, summary) if "molecule" in summary else crystal_entry(folder, target, summary)
+
+
+def molecule_entry(link: str, summary: dict[str, Any]) -> Entry:
+    """A molecule; its point group stands in the place of a space group."""
+    molecule = summary["molecule"]
+    return Entry(
+        name=summary["name"],
+        link=link,
+        formula=molecule["formula"],
+        space_group=molecule["point_group"],
+        space_group_number=0,
+        atoms=len(molecule["symbols"]),
+        highest=summary["highest_frequency_cm1"],
+        splitting=None,
+        gap=None,
+        imaginary=summary["vibrations"]["imaginary_modes"],
+        warnings=summary["warnings"],
+    )
+
+
+def crystal_entry(folder: Path, target: str, summary: dict[str, Any]) -> Entry:
+    """A crystal."""
+    crystal = summary["crystal"]
     return Entry(
         name=summary["name"],
         link=target,

@@ -34,9 +34,10 @@ def molecule_report(prediction: MoleculePrediction) -> str:
     """The page as text."""
     tables = molecule_tables(prediction)
     parts = molecule_sections(prediction)
+    scene = molecule_scene(prediction)
     data = {
         "name": prediction.name,
-        "scene": molecule_scene(prediction),
+        "scene": scene,
         "charts": [chart.as_data() for part in parts for chart in part.charts],
         "tables": tables,
     }
@@ -46,7 +47,7 @@ def molecule_report(prediction: MoleculePrediction) -> str:
         version=mlrim.__version__,
         prediction=prediction,
         group=prediction.vibrations.group.symbol,
-        elements=data["scene"]["crystal"]["elements"],
+        elements=scene["crystal"]["elements"],
         rows=molecule_rows(prediction),
         intensities=intensity_columns(tables["modes"]),
         quality=molecule_checks(prediction),

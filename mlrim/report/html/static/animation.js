@@ -73,7 +73,7 @@ mlrim.Animation = class {
     if (this.crystal.axes) this.drawCells();
     this.viewer.zoomTo();
     this.viewer.setView([...this.viewer.getView().slice(0, 4), ...mlrim.VIEW]);
-    this.viewer.zoom(1.55);
+    this.viewer.zoom(this.crystal.axes ? 1.55 : 2);
   }
 
   drawCells() {
