@@ -79,7 +79,7 @@ def test_subtracting_is_exact_in_any_supercell_and_adding_twice_is_not(polar, si
     assert np.abs(subtracted(remainder, supercell, polar.dipole, along) - expected).max() < 1e-6
     assert np.abs(subtracted_afterwards(whole, supercell, polar.dipole, along) - expected).max() < 1e-6
     twice = np.abs(whole_added(whole, supercell, polar.dipole, along) - expected)
-    assert twice[:, 2:].mean() > 20  # optical branches
+    assert twice[0, 2:].min() > 15  # optical branches near Γ
     without = nothing_added(whole, supercell, along)
     assert np.abs(without[0, 3] - without[0, 2]) < 10  # the longitudinal branch falls onto the transverse one
     assert np.abs(expected[0, 3] - expected[0, 2]) > 30
