@@ -15,6 +15,7 @@ from mlrim.graph.crystal_graph import ResponseFeatures
 from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
 from mlrim.lattice.force_constants import fold
 from mlrim.lattice.symmetry import space_group, symmetrize_site_tensors, symmetrize_tensor
+from mlrim.potential_settings import PotentialSettings
 from mlrim.predictors import Known, LongRange, Predictor, load_predictor
 from mlrim.record_jobs import known_from_record
 from mlrim.responses import ResponsePredictor, load_response
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 OWN, LEARNED, PERTURBED = ":own", ":learned", ":perturbed"
 """Suffixes of a model that does not use the reference's Z* and ε∞: its own charges, those of a response model, those
 of the reference with random errors."""
+
+OWN_SUPERCELL = PotentialSettings(method="supercell", min_length=0.0)
+"""Potentials are asked for force constants in the supercell of the reference, where they are exact."""
 
 ANIONS = {
     "F": "fluoride", "O": "oxide", "Cl": "chloride", "N": "nitride", "Br": "bromide", "I": "iodide", "S": "sulfide",
@@ -113,7 +117,9 @@ class Evaluator(NamedTuple):
         from datamodules.store import RecordStore
 
         parts = {model: model_and_suffix(model) for model in models}
-        loaded = {name: load_predictor(name) for name in dict.fromkeys(name for name, _ in parts.values())}
+        loaded = {
+            name: load_predictor(name, OWN_SUPERCELL) for name in dict.fromkeys(name for name, _ in parts.values())
+        }
         predictors = {model: loaded[name] for model, (name, _) in parts.items()}
         return cls(RecordStore(data), predictors, level, response_model(models, response))
 
