@@ -3,17 +3,29 @@
 import numpy as np
 import torch
 
-from benchmarks.hessian_cost import CUTOFF, Network
 from mlrim.graph.energy_graph import EnergyGraph, molecular_graph, periodic_graph
 from mlrim.lattice.crystal import Crystal
+from mlrim.models.cartesian_potential import CartesianPotentialModel
+from mlrim.models.potential import PotentialModel
 from mlrim.models.stillinger_weber import StillingerWeber
 from tests.lattice.crystals import random_crystal, zincblende
 
 
-def network(layers: int = 2) -> Network:
-    """A message-passing energy in float64."""
+CUTOFF = 4.5
+"""Å; more than that of the classical potential."""
+
+
+def network(layers: int = 2) -> PotentialModel:
+    """A small network of tensor products in float64, with weights at random."""
     torch.manual_seed(0)
-    return Network(channels=4, layers=layers).double()
+    return PotentialModel(channels=4, layers=layers, radial=2, radial_hidden=8, cutoff=CUTOFF).double().eval()
+
+
+def cartesian_network(layers: int = 2) -> CartesianPotentialModel:
+    """A small network of Cartesian tensors in float64, with weights at random."""
+    torch.manual_seed(0)
+    sizes = {"scalars": 8, "vectors": 4, "matrices": 4, "hidden": 16, "element_hidden": 16}
+    return CartesianPotentialModel(**sizes, layers=layers, cutoff=CUTOFF).double().eval()
 
 
 def silicon(noise: float = 0.1) -> Crystal:
@@ -34,6 +46,6 @@ def graphs() -> dict[str, EnergyGraph]:
     return {"crystal": periodic_graph(silicon(), CUTOFF), "molecule": molecular_graph(*molecule(), CUTOFF)}
 
 
-ENERGIES = {"pairs and angles": StillingerWeber, "messages": network}
+ENERGIES = {"pairs and angles": StillingerWeber, "tensor products": network, "Cartesian tensors": cartesian_network}
 GENERAL = random_crystal(3, 3)
 """Triclinic, three atoms."""
