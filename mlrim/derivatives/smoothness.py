@@ -56,8 +56,21 @@ def check_smooth(energy: object, value: Tensor) -> None:
 
 def _kinked_modules(energy: object) -> Iterator[str]:
     for module in energy.modules() if isinstance(energy, nn.Module) else ():
-        if isinstance(module, ELEMENTWISE) and not is_smooth(module):
+        if isinstance(module, ELEMENTWISE) and not _known_smooth(module):
             yield type(module).__name__
+
+
+_VERDICTS: dict[str, bool] = {}
+"""Of activations without parameters, by what they print."""
+
+
+def _known_smooth(module: nn.Module) -> bool:
+    if any(True for _ in module.parameters()):
+        return is_smooth(module)
+    name = repr(module)
+    if name not in _VERDICTS:
+        _VERDICTS[name] = is_smooth(module)
+    return _VERDICTS[name]
 
 
 def is_smooth(activation: Callable[[Tensor], Tensor], order: int = 3) -> bool:
