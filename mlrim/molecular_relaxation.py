@@ -67,7 +67,7 @@ def relax_molecule(
         if not (np.isfinite(value) and np.isfinite(forces).all()):
             raise UserError(
                 "the energy of the model became infinite while the molecule was relaxed: the model does not hold near "
-                "this geometry; start from a better one, or switch the relaxation off (relax=false)"
+                "this geometry; start from a better one, or switch the relaxation off (relax=none)"
             )
         return value, -forces.reshape(-1)
 

@@ -101,12 +101,12 @@ def predict_molecule(
         stage: is told what is being calculated.
 
     Raises:
-        UserError: the model has no energy or does not know an element, or a mode is imaginary and that is refused.
+        UserError: the model has no energy, or a mode is imaginary and that is refused.
     """
     model = require_energy(predictor, molecule)
-    check_elements_known(model, molecule)
     found, notes, warnings = stationary_point(molecule, model.energy, settings, stage)
-    warnings += [*connection_warnings(molecule, cutoff_of(model.energy)), *background_warnings(model)]
+    warnings += [*element_warnings(molecule, model), *connection_warnings(molecule, cutoff_of(model.energy))]
+    warnings += background_warnings(model)
     stage("spectra and thermochemistry")
     derivatives, changes = symmetric_derivatives(molecule.derivatives, found.vibrations.group)
     spectra = gas_spectra(found.vibrations, derivatives, settings.spectra)
@@ -144,20 +144,6 @@ def require_energy(predictor: object, molecule: InputMolecule) -> EnergyPredicto
         f"'{molecule.source}' is a molecule (no lattice), and ckpt= is a model of crystals ({name}); molecules need a "
         "model of energies: a checkpoint of train.py experiment=hessian_… (for a crystal, give a file with its lattice)"
     )
-
-
-def check_elements_known(model: EnergyPredictor, molecule: InputMolecule) -> None:
-    """Raise UserError for elements that the model was not trained on."""
-    trained = {int(number) for number in model.metadata.get("elements") or []}
-    unknown = [symbol for symbol, n in zip(molecule.symbols, molecule.numbers, strict=True) if n not in trained]
-    if trained and unknown:
-        from ase.data import chemical_symbols
-
-        known = " ".join(chemical_symbols[number] for number in sorted(trained))
-        raise UserError(
-            f"'{molecule.source}' holds {', '.join(dict.fromkeys(unknown))}, which {model.description} was not trained "
-            f"on (it knows {known}); use a model that knows these elements"
-        )
 
 
 def stationary_point(
@@ -267,6 +253,16 @@ def stationary_warnings(found: Stationary, settings: MoleculeSettings) -> list[s
     if external > LARGE_EXTERNAL:
         warnings.append(f"translations and rotations had up to {external:.0f} cm⁻¹ before they were projected out")
     return warnings
+
+
+def element_warnings(molecule: InputMolecule, model: EnergyPredictor) -> list[str]:
+    """Says that the model was not trained on an element."""
+    seen = {int(number) for number in model.metadata.get("elements") or []}
+    unseen = [symbol for symbol, n in zip(molecule.symbols, molecule.numbers, strict=True) if seen and n not in seen]
+    if not unseen:
+        return []
+    names = ", ".join(dict.fromkeys(unseen))
+    return [f"the potential was trained without {names}: what it says about this molecule is a guess"]
 
 
 def connection_warnings(molecule: InputMolecule, cutoff: float) -> list[str]:
