@@ -147,14 +147,18 @@ def background_in(dynamics: LatticeDynamics, metadata: Mapping[str, Any]) -> Lat
 
 def searched_qpoints() -> Float[ndarray, "qpoints 3"]:
     """One of every ±q pair that fits a 2×2×2, 3×3×3 or 4×4×4 supercell, those of small cells first."""
-    found = {}
+    found: dict[tuple[float, ...], Float[ndarray, "3"]] = {}
     for multiple in MULTIPLES:
         for integers in product(range(multiple), repeat=3):
-            qpoint = np.array(integers) / multiple
-            qpoint = np.round(qpoint - np.round(qpoint - 1e-9), 12) + 0.0
-            if tuple(-qpoint) not in found:
+            qpoint, opposite = (_in_zone(sign * np.array(integers) / multiple) for sign in (1, -1))
+            if tuple(opposite) not in found:
                 found.setdefault(tuple(qpoint), qpoint)
     return np.array(list(found.values()))
+
+
+def _in_zone(qpoint: Float[ndarray, "3"]) -> Float[ndarray, "3"]:
+    """The same modulo reciprocal lattice vectors, coordinates in (−½, ½]."""
+    return np.round(qpoint - np.round(qpoint - 1e-9), 12) + 0.0
 
 
 def real_patterns(
