@@ -62,18 +62,18 @@ class Plan:
 PLANS: dict[str, Plan] = {
     "methane": Plan("CH4", 200, 200, 20),
     "water": Plan("H2O", 100, 100, 20),
-    "ethanol": Plan("CH3CH2OH", 400, 200),
-    "ammonia": Plan("NH3", 60, 60, 10),
-    "formaldehyde": Plan("H2CO", 40, 40),
-    "ethylene": Plan("C2H4", 40, 40),
-    "acetylene": Plan("C2H2", 40, 40),
-    "methanol": Plan("CH3OH", 40, 40),
-    "carbon_dioxide": Plan("CO2", 40, 40),
-    "hydrogen_cyanide": Plan("HCN", 40, 40),
-    "hydrogen_peroxide": Plan("H2O2", 40, 40),
-    "methylamine": Plan("CH3NH2", 20, 20),
-    "ethane": Plan("C2H6", 20, 20),
-    "benzene": Plan("C6H6", 20, 5),
+    "ethanol": Plan("CH3CH2OH", 300, 100),
+    "ammonia": Plan("NH3", 40, 40, 10),
+    "formaldehyde": Plan("H2CO", 10, 10),
+    "ethylene": Plan("C2H4", 10, 10),
+    "acetylene": Plan("C2H2", 10, 10),
+    "methanol": Plan("CH3OH", 10, 10),
+    "carbon_dioxide": Plan("CO2", 10, 10),
+    "hydrogen_cyanide": Plan("HCN", 10, 10),
+    "hydrogen_peroxide": Plan("H2O2", 10, 10),
+    "methylamine": Plan("CH3NH2", 10, 10),
+    "ethane": Plan("C2H6", 10, 10),
+    "benzene": Plan("C6H6", 10, 2),
 }
 
 
@@ -84,12 +84,14 @@ class GenerateOptions:
     Attributes:
         out: folder of the finished configurations, one file each.
         molecules: which molecules, with commas; all when not given.
-        limit: only the first so many displaced geometries of each.
+        first: number of the first displaced geometry, from 1.
+        limit: only so many displaced geometries of each, from the first on.
         quiet: no line per configuration.
     """
 
     out: Path
     molecules: str | None = None
+    first: Annotated[int, AtLeast(1)] = 1
     limit: Annotated[int, AtLeast(0)] | None = None
     quiet: bool = False
 
@@ -111,11 +113,11 @@ def generate(options: GenerateOptions) -> None:
         raise UserError(f"molecules={','.join(unknown)} is not known; there are {', '.join(PLANS)}")
     console = Console(quiet=options.quiet)
     for name in names:
-        for configuration in calculated(name, options.out / name, options.limit):
-            console.print(f"{configuration.id}: {', '.join(configuration.labels)}", highlight=False)
+        for configuration in calculated(name, options.out / name, options.first, options.limit):
+            console.print(f"{configuration.id}: {', '.join(configuration.labels)}", highlight=False, soft_wrap=True)
 
 
-def calculated(name: str, folder: Path, limit: int | None = None) -> Iterator[Configuration]:
+def calculated(name: str, folder: Path, first: int = 1, limit: int | None = None) -> Iterator[Configuration]:
     """The configurations of a molecule that are not in its folder yet, each written before it is returned."""
     plan = PLANS[name]
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +125,7 @@ def calculated(name: str, folder: Path, limit: int | None = None) -> Iterator[Co
     if not rest_file.is_file():
         yield _written(at_equilibrium(name), rest_file)
     rest = decode_configuration(rest_file.read_bytes())
-    for index in range(1, plan.displaced + 1)[:limit]:
+    for index in range(first, plan.displaced + 1)[:limit]:
         file = configuration_file(folder, f"{name}-{index:04d}")
         if not file.is_file():
             yield _written(displaced(name, index, rest), file)
