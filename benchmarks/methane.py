@@ -4,9 +4,9 @@
 
 The potential starts from the reference geometry stretched by 2 %. PySCF's frequencies are those of its own
 `harmonic_analysis` (datamodules/molecules/data/reference.json). Intensities of the potential are those of its modes
-with the reference's derivatives of dipole and polarisability. PySCF's are obtained another way: along every normal mode of
-`harmonic_analysis` the molecule is displaced, and dipole and polarisability are calculated there anew (where PySCF is
-installed).
+with the reference's derivatives of dipole and polarisability. PySCF's are obtained another way: along every normal mode
+of `harmonic_analysis` the molecule is displaced, and dipole and polarisability are calculated there anew (where PySCF
+is installed).
 """
 
 import json
