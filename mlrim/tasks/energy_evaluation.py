@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from mlrim.derivatives.engine import Energy, differentiate
 from mlrim.graph.energy_labels import EnergyLabels, LabelledGraph, join_labelled
-from mlrim.tasks.probes import ProbeCounts, Probes, draw_probes
+from mlrim.tasks.probes import ProbeMixture, Probes, draw_probes
 
 
 class Evaluation(NamedTuple):
@@ -28,7 +28,7 @@ class Evaluation(NamedTuple):
     """The Hessian times each probe, eV/Å for Å."""
 
 
-def evaluate(energy: Energy, batch: LabelledGraph, counts: ProbeCounts, generator: Generator) -> Evaluation:
+def evaluate(energy: Energy, batch: LabelledGraph, mixture: ProbeMixture, generator: Generator) -> Evaluation:
     """Evaluate an energy on a batch such that a loss of all its labels can be differentiated.
 
     Graphs that need different derivatives are evaluated apart, so that those without a Hessian do not pay for products,
@@ -36,7 +36,7 @@ def evaluate(energy: Energy, batch: LabelledGraph, counts: ProbeCounts, generato
     """
     parts = divide(batch)
     ordered = parts[0] if len(parts) == 1 else join_labelled(parts)
-    probes = draw_probes(counts, ordered, generator)
+    probes = draw_probes(mixture, ordered, generator)
     vectors = probes.vectors.split([len(part.graph.numbers) for part in parts], dim=1)
     found = [_evaluate_part(energy, part, some) for part, some in zip(parts, vectors, strict=True)]
     values, forces, stress, products = zip(*found, strict=True)

@@ -18,7 +18,7 @@ from mlrim.tasks.energy_evaluation import evaluate, select_graphs
 from mlrim.tasks.fine_tuning import body_factor, choose_trained, refit_references, take_over
 from mlrim.tasks.hessian_losses import LossOptions, loss_terms, total_loss
 from mlrim.tasks.hessian_metrics import FIGURES, GraphFigures, graph_figures
-from mlrim.tasks.probes import ProbeCounts
+from mlrim.tasks.probes import ProbeMixture
 from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
 
 DEFAULT_NAMES = ("gamma",)
@@ -49,7 +49,7 @@ class HessianTask(LightningModule):
     def __init__(
         self,
         model: torch.nn.Module,
-        probes: ProbeCounts | None = None,
+        probes: ProbeMixture | None = None,
         losses: LossOptions | None = None,
         start: str | None = None,
         train: Literal["all", "heads"] = "all",
@@ -64,7 +64,7 @@ class HessianTask(LightningModule):
     ) -> None:
         super().__init__()
         self.model = model
-        self.probes, self.losses = probes or ProbeCounts(), losses or LossOptions()
+        self.probes, self.losses = probes or ProbeMixture(), losses or LossOptions()
         self.start, self.train_parts, self.freeze_parts = start, train, list(freeze or ())
         self.body_factor, self.references = body_factor, references
         self.learning_rate, self.weight_decay, self.warmup = learning_rate, weight_decay, warmup

@@ -16,7 +16,7 @@ from mlrim.graph.energy_graph import EnergyGraph
 from mlrim.graph.energy_labels import EnergyLabels, LabelledGraph
 from mlrim.tasks.energy_evaluation import Evaluation
 from mlrim.tasks.losses import saturated
-from mlrim.tasks.probes import NO_MODE, Probes
+from mlrim.tasks.probes import KINDS, NOTHING, Probes
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 
 ENERGY_UNIT = 0.01
@@ -153,13 +153,13 @@ def product_terms(
     over the probes. What an error of ω² means for ω is that of a mode at the frequency `reference`.
     """
     scaled = errors * (SQRT_EIGENVALUE_TO_CM1**2 / (2 * options.reference) / FREQUENCY_UNIT)
-    rows = [number for number, kind in enumerate(probes.kinds) if kind != "modes"]
-    columns = torch.tensor([probes.kinds[number] == "columns" for number in rows], dtype=torch.bool)
-    square = _sum_over_atoms(scaled[rows].square().sum(2), graph)
+    square = _sum_over_atoms(scaled.square().sum(2), graph)
     dense = square if options.form == "square" else softened(square, options.knee)
-    absolute = _sum_over_atoms(scaled[rows].abs().sum(2), graph)
-    values = torch.where(columns.to(square.device)[:, None], absolute, dense)
-    return _mean_over_probes(values, probes.known[rows])
+    absolute = _sum_over_atoms(scaled.abs().sum(2), graph)
+    values = torch.where(probes.kinds == KINDS.index("columns"), absolute, dense)
+    counted = probes.kinds > KINDS.index("modes")
+    count = counted.sum(0)
+    return GraphErrors((values * counted).sum(0) / count.clamp(min=1), count > 0)
 
 
 def mode_terms(
@@ -177,14 +177,13 @@ def mode_terms(
     Returns:
         Shift and mixing of each graph, mean over its probes.
     """
-    rows = probes.of_kind("modes")
     parts = zip(
-        errors[rows].split(batch.graph.n_atoms.tolist(), dim=1),
-        probes.modes[rows].T, batch.labels.eigenvectors, batch.labels.frequencies, strict=True,
+        errors.split(batch.graph.n_atoms.tolist(), dim=1), probes.modes.T,
+        batch.labels.eigenvectors, batch.labels.frequencies, strict=True,
     )  # fmt: skip
     pairs = [_mode_pair(part.flatten(1), modes, basis, omega, options) for part, modes, basis, omega in parts]
     shift, mixing = (torch.stack(column) for column in zip(*pairs, strict=True))
-    known = probes.known[rows].any(0)
+    known = (probes.modes != NOTHING).any(0)
     return GraphErrors(shift, known), GraphErrors(mixing, known)
 
 
@@ -200,7 +199,7 @@ def _mode_pair(
     options: LossOptions,
 ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
     """Shift and mixing of one graph, mean over the probes that are modes; zero where there are none."""
-    drawn = modes != NO_MODE
+    drawn = modes != NOTHING
     if not bool(drawn.any()):
         return errors.new_zeros(()), errors.new_zeros(())
     errors, modes, omega = errors[drawn], modes[drawn], frequencies.abs()
@@ -224,8 +223,3 @@ def softened(square: Float[Tensor, "*shape"], knee: float) -> Float[Tensor, "*sh
 
 def _sum_over_atoms(values: Float[Tensor, "probes atoms"], graph: EnergyGraph) -> Float[Tensor, "probes graphs"]:
     return values.new_zeros(len(values), len(graph.n_atoms)).index_add(1, graph.atom_graph, values)
-
-
-def _mean_over_probes(values: Float[Tensor, "probes graphs"], known: Bool[Tensor, "probes graphs"]) -> GraphErrors:
-    count = known.sum(0)
-    return GraphErrors((values * known).sum(0) / count.clamp(min=1), count > 0)

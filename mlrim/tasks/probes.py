@@ -13,110 +13,134 @@ from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from mlrim.configuration.types import Above, AtLeast
+from mlrim.errors import UserError
 from mlrim.graph.energy_labels import LabelledGraph
 
-NO_MODE = -1
+KINDS = ("modes", "columns", "gaussian", "rademacher")
+NOTHING = -1
 
 
 @dataclass(frozen=True)
-class ProbeCounts:
-    """How many products a training step makes with the Hessian of every graph.
+class ProbeMixture:
+    """How many products a training step makes with the Hessian of every graph, and with what.
 
     Attributes:
-        modes: with eigenvectors of the label's mass-weighted Hessian, different ones of each graph.
-        columns: with displacements of one atom along one axis.
-        gaussian: with normally distributed displacements of all atoms.
-        rademacher: with displacements of all atoms by ±1/√mass.
+        count: products with each Hessian.
+        modes: share of eigenvectors of the label's mass-weighted Hessian. A graph shows no mode twice in a step; one
+            with fewer modes than it should show is multiplied with a random probe instead where the mixture has some.
+        columns: share of displacements of one atom along one axis.
+        gaussian: share of normally distributed displacements of all atoms.
+        rademacher: share of displacements of all atoms by ±1/√mass.
         softness: modes are drawn with probabilities ∝ (|ω| + softening)^(−softness); 0 draws all alike.
         softening: cm⁻¹
+
+    Raises:
+        UserError: there are products to make, and all shares are zero.
     """
 
-    modes: Annotated[int, AtLeast(0)] = 2
-    columns: Annotated[int, AtLeast(0)] = 0
-    gaussian: Annotated[int, AtLeast(0)] = 0
-    rademacher: Annotated[int, AtLeast(0)] = 1
+    count: Annotated[int, AtLeast(0)] = 1
+    modes: Annotated[float, AtLeast(0)] = 0.7
+    columns: Annotated[float, AtLeast(0)] = 0.0
+    gaussian: Annotated[float, AtLeast(0)] = 0.0
+    rademacher: Annotated[float, AtLeast(0)] = 0.3
     softness: Annotated[float, AtLeast(0)] = 0.0
     softening: Annotated[float, Above(0)] = 40.0
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kind of every probe.
+    def __post_init__(self) -> None:
+        if self.count and not any(self.shares):
+            raise UserError(f"task.probes: all shares are zero; give one of {', '.join(KINDS)}, or count: 0")
 
-        >>> ProbeCounts(modes=2, columns=1, rademacher=0).kinds
-        ('modes', 'modes', 'columns')
-        """
-        return tuple(kind for kind in ("modes", *DRAWN) for _ in range(getattr(self, kind)))
+    @property
+    def shares(self) -> list[float]:
+        """Of each of `KINDS`."""
+        return [getattr(self, kind) for kind in KINDS]
 
 
 class Probes(NamedTuple):
     """Probes of a batch of graphs."""
 
-    kinds: tuple[str, ...]
-    """Of every probe; the same for all graphs."""
     vectors: Float[Tensor, "probes atoms 3"]
-    """Displacements; zero where unknown."""
-    known: Bool[Tensor, "probes graphs"]
-    """Whether the graph has a Hessian that is multiplied with this probe."""
+    """Displacements; zero where there is no probe."""
+    kinds: Int[Tensor, "probes graphs"]
+    """Number of the kind in `KINDS`; −1 where a graph has no Hessian, or no such probe."""
     modes: Int[Tensor, "probes graphs"]
     """Number of the mode; −1 where the probe is none."""
 
-    def of_kind(self, kind: str) -> list[int]:
-        """Numbers of the probes of a kind."""
-        return [number for number, found in enumerate(self.kinds) if found == kind]
 
-
-def draw_probes(counts: ProbeCounts, batch: LabelledGraph, generator: Generator) -> Probes:
+def draw_probes(mixture: ProbeMixture, batch: LabelledGraph, generator: Generator) -> Probes:
     """Probes for the graphs of a batch whose Hessian is known; the others stay at rest.
 
     Args:
         generator: on the processor, wherever the batch is.
     """
     graph, labels = batch
-    kinds = counts.kinds
-    weighted, modes = [], []
-    for hessian, vectors, frequencies, size in zip(
-        labels.hessian, labels.eigenvectors, labels.frequencies, graph.n_atoms.tolist(), strict=True
-    ):
-        if len(hessian):
-            chosen = _choose_modes(counts, frequencies.cpu(), generator)
-            drawn = [DRAWN[kind](3 * size, generator) for kind in kinds[counts.modes :]]
-            others = torch.stack(drawn) if drawn else torch.zeros(0, 3 * size)
-            weighted.append(torch.cat([_mode_probes(vectors, chosen), others.to(vectors)]))
-        else:
-            chosen = torch.full((counts.modes,), NO_MODE)
-            weighted.append(labels.masses.new_zeros(len(kinds), 3 * size))
-        modes.append(torch.cat([chosen, torch.full((len(kinds) - counts.modes,), NO_MODE)]))
-    number = torch.stack(modes, dim=1).to(labels.masses.device)
-    is_mode = torch.tensor([kind == "modes" for kind in kinds], dtype=torch.bool, device=number.device)
-    known = labels.has_hessian & (~is_mode[:, None] | (number != NO_MODE))
-    vectors = torch.cat([rows.unflatten(1, (rows.shape[1] // 3, 3)) for rows in weighted], dim=1)
-    return Probes(kinds, vectors / labels.masses.sqrt()[:, None], known, number)
+    parts = zip(labels.hessian, labels.eigenvectors, labels.frequencies, graph.n_atoms.tolist(), strict=True)
+    drawn = [
+        _draw(mixture, vectors, frequencies, 3 * size, generator)
+        if len(hessian)
+        else _at_rest(mixture.count, labels.masses.new_zeros(3 * size))
+        for hessian, vectors, frequencies, size in parts
+    ]
+    weighted = torch.cat([rows.unflatten(1, (rows.shape[1] // 3, 3)) for rows, _, _ in drawn], dim=1)
+    kinds, modes = (torch.stack([part[index] for part in drawn], dim=1).to(weighted.device) for index in (1, 2))
+    return Probes(weighted / labels.masses.sqrt()[:, None], kinds, modes)
+
+
+Drawn = tuple[Float[Tensor, "probes components"], Int[Tensor, "probes"], Int[Tensor, "probes"]]
+"""Mass-weighted probes of one graph, their kinds and modes."""
+
+
+def _at_rest(count: int, zeros: Float[Tensor, "components"]) -> Drawn:
+    nothing = torch.full((count,), NOTHING)
+    return zeros.expand(count, -1), nothing, nothing
+
+
+def _draw(
+    mixture: ProbeMixture,
+    eigenvectors: Float[Tensor, "components modes"],
+    frequencies: Float[Tensor, "modes"],
+    components: int,
+    generator: Generator,
+) -> Drawn:
+    if not mixture.count:
+        return _at_rest(0, eigenvectors.new_zeros(components))
+    shares = torch.tensor(mixture.shares, dtype=torch.float64)
+    kinds = torch.multinomial(shares, mixture.count, replacement=True, generator=generator)
+    wanted = torch.nonzero(kinds == KINDS.index("modes"))[:, 0]
+    chosen = _choose_modes(mixture, frequencies.cpu(), len(wanted), generator)
+    modes = torch.full_like(kinds, NOTHING)
+    modes[wanted[: len(chosen)]] = chosen
+    if len(missing := wanted[len(chosen) :]):
+        others = shares * (torch.arange(len(KINDS)) != KINDS.index("modes"))
+        any_left = bool(others.any())
+        kinds[missing] = torch.multinomial(others, len(missing), True, generator=generator) if any_left else NOTHING
+    rows = [_probe(kind, mode, eigenvectors, components, generator) for kind, mode in zip(kinds, modes, strict=True)]
+    return torch.stack(rows), kinds, modes
 
 
 def _choose_modes(
-    counts: ProbeCounts, frequencies: Float[Tensor, "modes"], generator: Generator
-) -> Int[Tensor, "probes"]:
-    """Different modes by number; −1 for the probes that a graph with few modes has none for."""
-    chosen = torch.full((counts.modes,), NO_MODE)
-    most = min(counts.modes, len(frequencies))
-    if most:
-        probabilities = (frequencies.double().abs() + counts.softening) ** -counts.softness
-        chosen[:most] = torch.multinomial(probabilities, most, generator=generator)
-    return chosen
+    mixture: ProbeMixture, frequencies: Float[Tensor, "modes"], count: int, generator: Generator
+) -> Int[Tensor, "chosen"]:
+    """Different modes by number, at most so many."""
+    count = min(count, len(frequencies))
+    if not count:
+        return torch.zeros(0, dtype=torch.int64)
+    probabilities = (frequencies.double().abs() + mixture.softening) ** -mixture.softness
+    return torch.multinomial(probabilities, count, generator=generator)
 
 
-def _mode_probes(
-    eigenvectors: Float[Tensor, "components modes"], chosen: Int[Tensor, "probes"]
-) -> Float[Tensor, "probes components"]:
-    chosen = chosen.to(eigenvectors.device)
-    probes = eigenvectors.new_zeros(len(chosen), len(eigenvectors))
-    exists = chosen != NO_MODE
-    probes[exists] = eigenvectors[:, chosen[exists]].T
-    return probes
+def _probe(
+    kind: Int[Tensor, ""], mode: Int[Tensor, ""], eigenvectors: Tensor, components: int, generator: Generator
+) -> Float[Tensor, "components"]:
+    if kind == NOTHING:
+        return eigenvectors.new_zeros(components)
+    if mode != NOTHING:
+        return eigenvectors[:, int(mode)]
+    return DRAWN[KINDS[int(kind)]](components, generator).to(eigenvectors)
 
 
 def _one_component(components: int, generator: Generator) -> Float[Tensor, "components"]:

@@ -11,6 +11,7 @@ from mlrim.graph.energy_graph import EnergyGraph, molecular_graph, periodic_grap
 from mlrim.graph.energy_labels import LabelledGraph, unlabelled
 from mlrim.lattice.crystal import Crystal
 from mlrim.models.stillinger_weber import StillingerWeber
+from mlrim.tasks.probes import ProbeMixture
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 from tests.lattice.crystals import zincblende
 
@@ -86,3 +87,9 @@ def weighted(matrix: Tensor, masses: Tensor) -> Tensor:
     """M^(−1/2) matrix M^(−1/2)."""
     roots = masses.sqrt().repeat_interleave(3)
     return matrix / (roots[:, None] * roots)
+
+
+def only(kind: str, count: int = 1, **options: float) -> ProbeMixture:
+    """Probes of one kind."""
+    nothing = {"modes": 0.0, "columns": 0.0, "gaussian": 0.0, "rademacher": 0.0}
+    return ProbeMixture(count, **(nothing | {kind: 1.0} | options))

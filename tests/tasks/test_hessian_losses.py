@@ -17,11 +17,13 @@ from mlrim.tasks.hessian_losses import (
     total_loss,
 )
 from mlrim.tasks.hessian_metrics import graph_figures, predicted_frequencies
-from mlrim.tasks.probes import ProbeCounts
+from mlrim.tasks.probes import ProbeMixture
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 from tests.derivatives.energies import network
-from tests.tasks.teacher import doubled, labelled, molecule, silicon, vibrations, weighted, without_hessian
+from tests.tasks.teacher import doubled, labelled, molecule, only, silicon, vibrations, weighted, without_hessian
 
+MIXED = ProbeMixture(6, 0.4, 0.2, 0.2, 0.2)
+NONE = ProbeMixture(0)
 PLAIN = {"knee": 0.0, "softening": 0.0, "saturation": 1e6}
 
 
@@ -29,12 +31,8 @@ def generator(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def only(**counts):
-    return ProbeCounts(**({"modes": 0, "rademacher": 0} | counts))
-
-
-def terms_of(energy, batch, counts=None, seed=0, **options):
-    evaluation = evaluate(energy, batch, counts or ProbeCounts(2, 1, 1, 1), generator(seed))
+def terms_of(energy, batch, mixture=MIXED, seed=0, **options):
+    evaluation = evaluate(energy, batch, mixture, generator(seed))
     return {name: float(value.detach()) for name, value in loss_terms(evaluation, LossOptions(**options)).items()}
 
 
@@ -58,7 +56,7 @@ def test_the_teacher_has_no_loss(mixed):
 
 def test_products_are_those_of_dense_matrices(mixed):
     student = StillingerWeber(epsilon=2.5, strength=19.0)
-    evaluation = evaluate(student, mixed, ProbeCounts(2, 1, 1, 1), generator())
+    evaluation = evaluate(student, mixed, MIXED, generator())
     errors = product_errors(evaluation)
     (graph, labels), probes = evaluation.batch, evaluation.probes
     first = 0
@@ -83,7 +81,7 @@ def test_dense_probes_are_an_unbiased_estimate_of_the_frobenius_norm(kind):
     scale = SQRT_EIGENVALUE_TO_CM1**2 / 600 / FREQUENCY_UNIT
     estimates = torch.tensor(
         [
-            terms_of(student, batch, only(**{kind: 100}), seed, form="square", reference=300.0)["products"]
+            terms_of(student, batch, only(kind, 100), seed, form="square", reference=300.0)["products"]
             for seed in range(12)
         ]
     )
@@ -98,7 +96,7 @@ def test_columns_give_the_mean_absolute_error_of_the_matrix():
     (found,) = differentiate(student, batch.graph).hessian()
     error = weighted(found - batch.labels.hessian[0], batch.labels.masses)
     scale = SQRT_EIGENVALUE_TO_CM1**2 / 600 / FREQUENCY_UNIT
-    estimate = terms_of(student, batch, only(columns=3000))["products"]
+    estimate = terms_of(student, batch, only("columns", 3000))["products"]
     assert estimate == pytest.approx(float((scale * error).abs().sum()) / 6, rel=0.03)
 
 
@@ -110,14 +108,14 @@ def test_the_shift_of_a_mode_is_the_first_order_change_of_its_frequency():
     changed = vibrations(differentiate(student, batch.graph).hessian()[0], masses)[0]
     expected = float((changed - exact).abs().mean())
     assert expected > 0.01
-    shift = FREQUENCY_UNIT * terms_of(student, batch, only(modes=3), **PLAIN)["shift"]
+    shift = FREQUENCY_UNIT * terms_of(student, batch, only("modes", 3), **PLAIN)["shift"]
     assert shift == pytest.approx(expected, rel=2e-3)
 
 
 def test_mixing_is_the_rest_of_the_row_in_the_basis_of_the_label():
     batch = labelled(doubled(silicon(0.1)))
     student = network()
-    evaluation = evaluate(student, batch, only(modes=9), generator())
+    evaluation = evaluate(student, batch, only("modes", 9), generator())
     shift, mixing = mode_terms(product_errors(evaluation), evaluation.probes, batch, LossOptions(**PLAIN))
     (found,) = differentiate(student, batch.graph).hessian()
     basis, omega = batch.labels.eigenvectors[0], batch.labels.frequencies[0].abs()
@@ -131,7 +129,7 @@ def test_mixing_is_the_rest_of_the_row_in_the_basis_of_the_label():
 
 def test_wild_errors_of_modes_saturate():
     batch = labelled(silicon())
-    wild = terms_of(StillingerWeber(epsilon=1e6), batch, only(modes=3), saturation=50.0)
+    wild = terms_of(StillingerWeber(epsilon=1e6), batch, only("modes", 3), saturation=50.0)
     assert wild["shift"] == pytest.approx(50.0 / FREQUENCY_UNIT, rel=1e-3)
 
 
@@ -140,7 +138,7 @@ def test_energies_forces_and_stresses_count_in_their_units():
     student = StillingerWeber(epsilon=2.3)
     result = differentiate(student, batch.graph, stress=True)
     labels = batch.labels
-    terms = terms_of(student, batch, only(), **PLAIN)
+    terms = terms_of(student, batch, NONE, **PLAIN)
     assert terms["energy"] == pytest.approx(float((result.energy - labels.energy).abs()) / 2 / ENERGY_UNIT, rel=1e-3)
     forces = (result.forces - labels.forces).norm(dim=1).mean() / FORCE_UNIT
     assert terms["forces"] == pytest.approx(float(forces), rel=1e-3)
@@ -166,16 +164,16 @@ def test_unknown_labels_leave_no_trace(mixed):
         )
     )
     student = network()
-    loss = total_loss(loss_terms(evaluate(student, some, ProbeCounts(), generator()), LossOptions()), LossOptions())
+    loss = total_loss(loss_terms(evaluate(student, some, ProbeMixture(), generator()), LossOptions()), LossOptions())
     gradients = torch.autograd.grad(loss, list(student.parameters()), allow_unused=True)
     assert all(bool(gradient.isfinite().all()) for gradient in gradients if gradient is not None)
     assert sum(float(gradient.abs().sum()) for gradient in gradients if gradient is not None) > 0
-    terms = terms_of(student, some, only())
+    terms = terms_of(student, some, NONE)
     assert terms["stress"] == 0
     alone = select_graphs(some, torch.tensor([False, True, False, False]))
-    assert terms["energy"] == pytest.approx(terms_of(student, alone, only())["energy"])
+    assert terms["energy"] == pytest.approx(terms_of(student, alone, NONE)["energy"])
     first = select_graphs(some, torch.tensor([True, False, False, False]))
-    both = (terms_of(student, part, only())["forces"] for part in (first, alone))
+    both = (terms_of(student, part, NONE)["forces"] for part in (first, alone))
     assert terms["forces"] == pytest.approx(sum(both) / 2)
 
 
@@ -184,8 +182,8 @@ def test_data_sets_have_weights():
     other = other._replace(labels=other.labels._replace(source=torch.tensor([1])))
     student = StillingerWeber(epsilon=2.3)
     both = join_labelled([one, other])
-    apart = [terms_of(student, part, only())["forces"] for part in (one, other)]
-    found = terms_of(student, both, only(), sources=[2.0, 0.5])["forces"]
+    apart = [terms_of(student, part, NONE)["forces"] for part in (one, other)]
+    found = terms_of(student, both, NONE, sources=[2.0, 0.5])["forces"]
     assert found == pytest.approx((2.0 * apart[0] + 0.5 * apart[1]) / 2)
 
 
@@ -195,7 +193,7 @@ def test_graphs_are_evaluated_apart_only_where_they_need_other_derivatives(mixed
     assert sum(len(part.graph.receiver) for part in parts) == len(mixed.graph.receiver)
     student = network()
     together = differentiate(student, mixed.graph)
-    evaluation = evaluate(student, mixed, only(), generator())
+    evaluation = evaluate(student, mixed, NONE, generator())
     assert sorted(evaluation.energy.tolist()) == pytest.approx(sorted(together.energy.tolist()), rel=1e-12)
 
 
@@ -204,7 +202,7 @@ def test_gradient_of_the_loss_is_that_of_finite_differences():
     student = StillingerWeber(epsilon=2.4, strength=19.0)
 
     def loss():
-        evaluation = evaluate(student, batch, ProbeCounts(2, 1, 1, 1), generator())
+        evaluation = evaluate(student, batch, MIXED, generator())
         options = LossOptions(stress=1.0, energy=1.0)
         return total_loss(loss_terms(evaluation, options), options)
 

@@ -14,7 +14,7 @@ from mlrim.nn.atomic_energies import energy_statistics
 from mlrim.tasks.fine_tuning import choose_trained, refit_references, take_over
 from mlrim.tasks.hessian import HessianTask, equal_sizes
 from mlrim.tasks.hessian_losses import LossOptions
-from mlrim.tasks.probes import ProbeCounts
+from mlrim.tasks.probes import ProbeMixture
 from tests.tasks.teacher import doubled, labelled, molecule, silicon
 from tests.tasks.two_hessian_processes import Step, gradients, samples, task
 
@@ -60,7 +60,7 @@ def crystals():
 def test_a_crystal_can_be_learned_by_heart(tmp_path):
     """Modes, forces and the energy of silicon, from a network that knows nothing."""
     data = Crystals(crystals())
-    learner = HessianTask(small(), ProbeCounts(2, 1, 0, 1), LossOptions(energy=1.0), learning_rate=1e-2)
+    learner = HessianTask(small(), ProbeMixture(4, 0.5, 0.25, 0.0, 0.25), LossOptions(energy=1.0), learning_rate=1e-2)
     runner = trainer(tmp_path, max_epochs=250, limit_val_batches=0, gradient_clip_val=1.0)
     runner.fit(learner, datamodule=data)
     (figures,) = runner.test(learner, datamodule=data, verbose=False)

@@ -14,8 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from mlrim.graph.energy_labels import LabelledGraph, join_labelled
 from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.tasks.hessian import HessianTask
-from mlrim.tasks.probes import ProbeCounts
-from tests.tasks.teacher import doubled, labelled, silicon
+from tests.tasks.teacher import doubled, labelled, only, silicon
 
 
 class Step(torch.nn.Module):
@@ -43,7 +42,7 @@ def task() -> HessianTask:
     """A task whose probes are all modes, so that they do not depend on chance."""
     torch.manual_seed(0)
     model = CartesianPotentialModel(8, 4, 4, hidden=16, element_hidden=16, cutoff=3.8).double()
-    made = HessianTask(model, ProbeCounts(modes=9, rademacher=0))
+    made = HessianTask(model, only("modes", 9))
     made.log = lambda *_, **__: None
     return made
 
