@@ -23,10 +23,10 @@ class DrawnSamples(Protocol):
 
 
 class MixedBatches(BalancedBatches):
-    """A fixed number of batches an epoch; kind by kind, each drawn sample goes to the batch with the least work.
+    """A fixed number of batches an epoch, each with nearly the same work of every kind of samples.
 
-    So batches are of nearly equal work and hold the kinds in nearly the same ratio. Every process of a distributed
-    run makes the same plan and takes its share.
+    Kind by kind, each drawn sample goes to the batch with the least work of its kind and, among several, with the
+    least work altogether. Every process of a distributed run makes the same plan and takes its share.
 
     Args:
         samples: what is drawn from.
@@ -51,10 +51,12 @@ class MixedBatches(BalancedBatches):
         work = np.zeros(self.n_batches)
         drawn = self.samples.draw(generator)
         for kind in drawn:
+            of_kind = np.zeros(self.n_batches)
             jitter = generator.uniform(0.5, 1.5, len(kind))
             for place in np.argsort(-self.costs[kind] * jitter, kind="stable"):
-                lightest = int(work.argmin())
+                lightest = np.lexsort((work, of_kind))[0]
                 batches[lightest].append(kind[place])
+                of_kind[lightest] += self.costs[kind[place]]
                 work[lightest] += self.costs[kind[place]]
         first = next(kind for kind in drawn if kind)
         for index, members in enumerate(batches):

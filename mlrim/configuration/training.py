@@ -14,6 +14,9 @@ from mlrim.configuration.schema import Component, Components
 from mlrim.configuration.types import Above, AtLeast
 from mlrim.errors import UserError
 
+CONFIGURATIONS = "datamodules.configuration_datamodule.ConfigurationDataModule"
+"""The data module whose data sets hold molecules and other configurations in place of crystals."""
+
 RESUMABLE = "a file checkpoints/last.ckpt of a run with the same model"
 
 
@@ -98,12 +101,16 @@ def data_problems(config: dict[str, Any]) -> Iterator[Problem]:
     from datamodules.store import RecordStore
 
     data = config["data"]
+    if data.get("configurations") is not None:
+        yield from configuration_problems_of(data["configurations"], "data.configurations")
+    if data.get("_target_") == CONFIGURATIONS:
+        yield from configuration_problems_of(data, "data")
+        return
     path, split = data.get("path"), data.get("split")
     if path is None or path == "???":
         return
     if not (Path(path) / "manifest.json").is_file():
-        how = f"a folder made by: python -m datamodules.build source=… out={path}"
-        yield Problem("data.path", f"there is no data set at {path}.", how)
+        yield no_data_set("data.path", path)
         return
     try:
         index = RecordStore(path).index
@@ -116,6 +123,31 @@ def data_problems(config: dict[str, Any]) -> Iterator[Problem]:
             load_split(Path(split), index)
         except UserError as error:
             yield Problem("data.split", f"{error}.", "a split file of this data set, or null")
+
+
+def configuration_problems_of(data: dict[str, Any], location: str) -> Iterator[Problem]:
+    """A data set of molecules or other configurations that is not there or is damaged."""
+    from datamodules.configurations import ConfigurationStore
+
+    if data.get("_target_") != CONFIGURATIONS:
+        yield Problem(location, "must be a block as in configs/data/energy_molecules.yaml, or null.")
+        return
+    path = data.get("path")
+    if path is None or path == "???":
+        return
+    if not (Path(path) / "manifest.json").is_file():
+        yield no_data_set(f"{location}.path", path)
+        return
+    try:
+        len(ConfigurationStore(path).index)
+    except UserError as error:
+        yield Problem(f"{location}.path", f"{error}.")
+
+
+def no_data_set(location: str, path: str) -> Problem:
+    """There is nothing at a path."""
+    how = f"a folder made by: python -m datamodules.build source=… out={path}"
+    return Problem(location, f"there is no data set at {path}.", how)
 
 
 def level_problems(config: dict[str, Any], levels: set[str]) -> Iterator[Problem]:
