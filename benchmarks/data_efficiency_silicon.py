@@ -1,6 +1,6 @@
 """What a Hessian is worth: silicon whose labels come from LAMMPS, and the error of D(q) over the zone.
 
-    python -m benchmarks.data_efficiency_silicon [configurations=[1,4,16]] [repeats=2] [steps=300]
+    python -m benchmarks.data_efficiency_silicon [configurations=[1,4,16]] [repeats=2] [steps=400]
 
 Networks of one size are trained for one number of steps on energies and forces of displaced 1×1×1, 2×2×2 and 3×3×3
 cells, and on those of 1×1×1 cells with Hessians: with the Hessian of each of these cells, and with that of the perfect
@@ -42,7 +42,7 @@ class Options:
     channels: Annotated[int, AtLeast(1)] = 8
     layers: Annotated[int, AtLeast(1)] = 2
     cutoff: float = 4.4
-    steps: Annotated[int, AtLeast(1)] = 300
+    steps: Annotated[int, AtLeast(1)] = 400
     learning_rate: float = 5e-3
     labels: Path = STORED
     minutes: float | None = None
@@ -62,8 +62,8 @@ def run(options: Options) -> None:
     quiet()
     keys = [
         {"arm": arm, "configurations": count, "repeat": repeat}
-        for count in options.configurations
         for repeat in range(options.repeats)
+        for count in options.configurations
         for arm in options.arms
     ]
     settings = {"per_batch": options.per_batch, **asdict(options.training)}

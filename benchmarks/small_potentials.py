@@ -22,10 +22,11 @@ from mlrim.graph.energy_labels import LabelledGraph, join_labelled
 from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.tasks.hessian import HessianTask
 from mlrim.tasks.hessian_losses import LossOptions
-from mlrim.tasks.probes import ProbeCounts
 
 CLIP = 10.0
 """Largest norm of a gradient."""
+KNEE = 0.02
+"""Errors smaller than this, in the units of the losses, count by their square: what networks of one substance reach."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,10 @@ def train(
     training: Training,
     parts: Sequence[Part],
     seed: int,
-    probes: ProbeCounts | None = None,
-    losses: LossOptions | None = None,
 ) -> tuple[CartesianPotentialModel, float]:
     """A trained potential, and the seconds it took."""
     model = training.network(seed)
-    task = HessianTask(model, probes, losses, learning_rate=training.learning_rate, seed=seed)
+    task = HessianTask(model, losses=LossOptions(knee=KNEE), learning_rate=training.learning_rate, seed=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         trainer = Trainer(
