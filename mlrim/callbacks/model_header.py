@@ -8,6 +8,11 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from mlrim.checkpoint import HEADER, default_arguments, header, kind_of_target
 
 
+DATA_FACTS = ("theories", "background", "elements")
+"""Attributes of a data module that go into the metadata: levels of theory, parts of an energy that are not learned, and
+atomic numbers of the training set."""
+
+
 class ModelHeader(Callback):
     """Writes the versioned header of `mlrim.checkpoint` into checkpoints.
 
@@ -21,9 +26,10 @@ class ModelHeader(Callback):
         self.header = header(kind, {**default_arguments(kind), **given}, metadata)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Add the header, with the content hash and the levels of theory of the data where they are known."""
+        """Add the header, with the content hash of the data and what else is known of them."""
         datamodule = getattr(trainer, "datamodule", None)
         facts = {"data_hash": getattr(datamodule, "content_hash", None)}
-        if (theories := getattr(datamodule, "theories", None)) is not None:
-            facts["theories"] = theories
+        for name in DATA_FACTS:
+            if (fact := getattr(datamodule, name, None)) is not None:
+                facts[name] = fact
         checkpoint[HEADER] = {**self.header, "metadata": {**self.header["metadata"], **facts}}

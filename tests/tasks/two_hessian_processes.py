@@ -50,7 +50,7 @@ def task() -> HessianTask:
 def gradients(step: torch.nn.Module, batch: LabelledGraph) -> dict[str, torch.Tensor]:
     """Of the loss of a batch, and the loss itself."""
     loss = step(batch)
-    loss.backward()
+    (step.module if isinstance(step, DistributedDataParallel) else step).task.backward(loss)
     found = {name.removeprefix("module."): parameter.grad for name, parameter in step.named_parameters()}
     return {**found, "loss": loss.detach()}
 
