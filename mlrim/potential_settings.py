@@ -15,7 +15,7 @@ class PotentialSettings:
 
     Attributes:
         method: the way; see `mlrim.models.potential_predictor`.
-        min_length: least thickness of the supercell, Å.
+        min_length: least distance (Å) of an atom of the supercell from its own images.
         max_atoms: most atoms of it.
         displacement: of the atoms, Å, for finite displacements.
         precision: of the network and of all derivatives.

@@ -31,12 +31,17 @@ from mlrim.derivatives.rows import (
 )
 from mlrim.errors import UserError
 from mlrim.graph.extended_graph import ExtendedGraph
+from mlrim.lattice.compact_supercells import compact_supercell, image_distance
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.force_constants import PairForceConstants
-from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
+from mlrim.lattice.neighbours import pair_vectors
+from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetric_rows import inequivalent_probes
 from mlrim.lattice.symmetry import SpaceGroup, operations_of, space_group
 from mlrim.potential_settings import PotentialSettings
+
+BOUNDARY = 0.9
+"""Pairs longer than this share of half the distance of images are at the boundary of a supercell."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +76,7 @@ class PotentialPhonons:
         settings = self.settings
         if self.basis is not None:
             return Supercell(self.crystal, _multiple(self.basis, settings.min_length, settings.max_atoms))
-        return Supercell(self.crystal, suggest_supercell_matrix(self.crystal, settings.min_length, settings.max_atoms))
+        return compact_supercell(self.crystal, self.group, settings.min_length, settings.max_atoms)
 
     @cached_property
     def method(self) -> str:
@@ -85,7 +90,7 @@ class PotentialPhonons:
         atoms = self.crystal.n_atoms * 4 / 3 * np.pi * reach**3 / self.crystal.volume
         return "extended" if atoms <= self.settings.max_atoms else "supercell"
 
-    @property
+    @cached_property
     def description(self) -> str:
         """The way in words, with what decides on its accuracy."""
         if self.method == "extended":
@@ -97,9 +102,19 @@ class PotentialPhonons:
             "bloch": "Bloch products",
             "finite_displacements": f"displacements of {self.settings.displacement:g} Å",
         }
-        thickness = 1 / np.linalg.norm(np.linalg.inv(self.supercell.lattice).T, axis=1).max()
-        size = f"{self.supercell.n_atoms} atoms, at least {thickness:.1f} Å thick"
-        return f"force constants from {ways[self.method]} in a supercell of {size}; exact at its wave vectors"
+        size = f"{self.supercell.n_atoms} atoms, {image_distance(self.supercell.lattice):.1f} Å from image to image"
+        return (
+            f"force constants from {ways[self.method]} in a supercell of {size}: exact at its wave vectors; at its "
+            f"boundary they are up to {self.boundary:.1e} eV/Å²"
+        )
+
+    @property
+    def boundary(self) -> float:
+        """Largest force constant (eV/Å²) where the supercell ends; it is taken for that of the nearest images."""
+        pairs, blocks = self.force_constants
+        lengths = np.linalg.norm(pair_vectors(self.crystal, pairs), axis=1)
+        far = lengths > BOUNDARY * image_distance(self.supercell.lattice) / 2
+        return float(np.abs(blocks[far]).max(initial=0.0))
 
     @cached_property
     def force_constants(self) -> PairForceConstants:
