@@ -1,4 +1,4 @@
-"""Predict the vibrations of crystals: python predict.py structure=examples/MgO.cif."""
+"""Predict the vibrations of crystals and molecules: python predict.py structure=examples/MgO.cif."""
 
 from mlrim.command_line import command
 from mlrim.prediction_options import PredictOptions, check_sources, check_spectra, settings_from

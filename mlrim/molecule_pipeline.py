@@ -101,9 +101,11 @@ def predict_molecule(
         stage: is told what is being calculated.
 
     Raises:
-        UserError: the model has no energy, or a mode is imaginary and that is refused.
+        UserError: the model has no energy, or reaches from no atom to another, or a mode is imaginary and that is
+            refused.
     """
     model = require_energy(predictor, molecule)
+    require_pairs(molecule, cutoff_of(model.energy))
     found, notes, warnings = stationary_point(molecule, model.energy, settings, stage)
     warnings += [*element_warnings(molecule, model), *connection_warnings(molecule, cutoff_of(model.energy))]
     warnings += background_warnings(model)
@@ -144,6 +146,17 @@ def require_energy(predictor: object, molecule: InputMolecule) -> EnergyPredicto
         f"'{molecule.source}' is a molecule (no lattice), and ckpt= is a model of crystals ({name}); molecules need a "
         "model of energies: a checkpoint of train.py experiment=hessian_… (for a crystal, give a file with its lattice)"
     )
+
+
+def require_pairs(molecule: InputMolecule, cutoff: float) -> None:
+    """Raise UserError unless some atoms are near enough to feel each other."""
+    distances = np.linalg.norm(molecule.positions[:, None] - molecule.positions[None], axis=2)
+    nearest = float(distances[np.triu_indices(len(distances), 1)].min())
+    if nearest >= cutoff:
+        raise UserError(
+            f"'{molecule.source}': the nearest atoms are {nearest:.1f} Å apart, farther than the model reaches "
+            f"({cutoff:g} Å); check the units, positions are in Å"
+        )
 
 
 def stationary_point(

@@ -134,6 +134,11 @@ def test_what_a_model_was_not_trained_for_is_said(read):
     assert any("2 parts" in warning for warning in apart.warnings)
 
 
+def test_atoms_out_of_each_others_reach_are_told(read):
+    with pytest.raises(UserError, match=r"10\.9 Å apart, farther than the model reaches \(5 Å\)"):
+        predict_molecule(read(methane(10.9)), SpringPredictor(), SETTINGS)
+
+
 def test_an_energy_that_is_not_finite_ends_in_a_message(read):
     model = SpringPredictor()
     model.energy.bond = torch.nn.Parameter(torch.tensor(float("nan"), dtype=torch.float64))
