@@ -37,14 +37,14 @@ def _symmetric_multiples(
     """Matrices of supercells that keep the symmetry, in ascending order of size; the primitive cell among them."""
     shortest = image_distance(crystal.lattice)
     most = max(1, min(int(np.ceil(2 * distance / shortest)), max_atoms // crystal.n_atoms))
-    bases = [np.eye(3, dtype=np.int64), _conventional(crystal)]
     found = {(1, 0): np.eye(3, dtype=np.int64)}
-    for number, base in enumerate(bases):
-        for multiples in product(range(1, most + 1), repeat=3):
-            matrix = base @ np.diag(multiples)
-            size = abs(round(np.linalg.det(matrix)))
-            if size * crystal.n_atoms <= max_atoms and _keeps(matrix, group):
-                found[(size, len(found) + number)] = matrix
+    multiples = np.array(list(product(range(1, most + 1), repeat=3)))
+    for base in (np.eye(3, dtype=np.int64), _conventional(crystal)):
+        sizes = multiples.prod(axis=1) * abs(round(np.linalg.det(base)))
+        for index in np.flatnonzero(sizes * crystal.n_atoms <= max_atoms):
+            matrix = base @ np.diag(multiples[index])
+            if _keeps(matrix, group):
+                found[(int(sizes[index]), len(found))] = matrix
     return [found[key] for key in sorted(found)]
 
 
