@@ -31,5 +31,5 @@ class ModelHeader(Callback):
         facts = {"data_hash": getattr(datamodule, "content_hash", None)}
         for name in DATA_FACTS:
             if (fact := getattr(datamodule, name, None)) is not None:
-                facts[name] = fact
+                facts[name] = list(fact)
         checkpoint[HEADER] = {**self.header, "metadata": {**self.header["metadata"], **facts}}
