@@ -10,6 +10,7 @@ import torch
 from ase.build import molecule
 from ase.io import read, write
 
+from datamodules.build import BuildOptions, build
 from datamodules.molecules.shipped import shipped_configurations
 from mlrim.checkpoint import save_model
 from mlrim.models.cartesian_potential import CartesianPotentialModel
@@ -100,6 +101,22 @@ def test_known_derivatives_give_intensities(checkpoint, run, tmp_path):
     assert {"infrared.csv", "raman.csv", "infrared.svg", "raman.svg", "modes.svg", "thermal.svg"} <= {
         entry.name for entry in folder.iterdir()
     }
+
+
+def test_a_molecule_of_a_data_set_brings_its_derivatives(checkpoint, finished, tmp_path):
+    """The one at equilibrium; the others of the set are matched by the same pattern."""
+    data = tmp_path / "molecules"
+    build(BuildOptions("molecules", data, select="water/0000", quiet=True))
+    arguments = (f"ckpt={checkpoint}", f"data={data}", f"out={tmp_path / 'out'}", *QUICK)
+    done = finished("predict.py", "structure=water-*", *arguments)
+    assert (done.status, done.errors) == (0, "")
+    summary = json.loads((tmp_path / "out" / "water-equilibrium" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["absent"] == {}
+    assert "RHF/6-31G*" in summary["response"]["source"]
+    assert np.array(summary["response"]["dipole_derivatives"]).shape == (3, 3, 3)
+    missing = finished("predict.py", "structure=argon", *arguments)
+    assert missing.status == 1
+    assert "no record" in missing.errors
 
 
 def test_molecules_and_crystals_in_one_run(checkpoint, finished, repository, tmp_path):
