@@ -1,8 +1,8 @@
 """The Lightning data module of configurations: molecules and cells with energies, forces, stresses or Hessians."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.configuration_samples import labelled_configuration
 from datamodules.configurations import ConfigurationEntry, ConfigurationStore
-from datamodules.energy_dataset import HESSIAN_COST, LabelChoice
+from datamodules.energy_dataset import HESSIAN_COST, KEPT_IN_MEMORY, LabelChoice
 from datamodules.split_datamodule import Loading, LoadingDataModule
 from datamodules.splits import FRACTIONS, PARTS
 from datamodules.store import EDGE_CUTOFF
@@ -34,6 +34,7 @@ class ConfigurationDataset(Dataset[LabelledGraph]):
         cutoff: Å.
         labels: which labels are used.
         source: number of the data set.
+        in_memory: keep what was read, for a process that reads it again every epoch.
     """
 
     store: ConfigurationStore
@@ -41,12 +42,20 @@ class ConfigurationDataset(Dataset[LabelledGraph]):
     cutoff: float
     labels: LabelChoice = field(default_factory=LabelChoice)
     source: int = 0
+    in_memory: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: int) -> LabelledGraph:
-        sample = labelled_configuration(self.store[self.rows[index]], self.cutoff, torch.float32, self.source)
+        return self._sample(self.rows[index])
+
+    @cached_property
+    def _sample(self) -> Callable[[int], LabelledGraph]:
+        return lru_cache(KEPT_IN_MEMORY)(self._read) if self.in_memory else self._read
+
+    def _read(self, row: int) -> LabelledGraph:
+        sample = labelled_configuration(self.store[row], self.cutoff, torch.float32, self.source)
         return sample._replace(labels=self.labels.apply(sample.labels))
 
     @property
@@ -119,7 +128,7 @@ class ConfigurationDataModule(LoadingDataModule):
         split_seed: seed of the split.
         labels: which labels are trained on; all when not given.
         batch_size: configurations per batch, on average.
-        workers: processes that read batches; 0 reads them in this process.
+        workers: processes that read batches; 0 reads them in this process, and keeps them in memory.
         max_train: use at most so many training configurations; more of them include those of fewer.
         max_validation: use at most so many validation configurations.
         seed: of the order of the batches.
@@ -192,7 +201,7 @@ class ConfigurationDataModule(LoadingDataModule):
         if limit is not None:
             rows = sorted(np.random.default_rng(0).permutation(rows)[:limit].tolist())
         labels = self.labels if part == "train" else LabelChoice()
-        return ConfigurationDataset(self.store, rows, self.cutoff, labels, source)
+        return ConfigurationDataset(self.store, rows, self.cutoff, labels, source, self.loading.in_memory)
 
     @property
     def theories(self) -> list[str]:

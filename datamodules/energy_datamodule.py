@@ -57,7 +57,7 @@ class EnergyDataModule(SplitDataModule):
         configurations: other samples to train on, such as molecules, with energies, forces or stresses.
         ratio: how many of them an epoch shows for each training crystal.
         batch_size: samples per batch, on average.
-        workers: processes that read batches; 0 reads them in this process.
+        workers: processes that read batches; 0 reads them in this process, and keeps them in memory.
         sample_workers: processes that make samples when the data set is used for the first time.
         max_train: use at most so many training records.
         max_validation: use at most so many validation records.
@@ -171,7 +171,8 @@ class EnergyDataModule(SplitDataModule):
                 "nothing is left to train on: data.labels leaves out Hessians, and there are no displaced supercells; "
                 "set data.displaced, data.stationary=true or data.labels.hessian=true"
             )
-        return EnergyDataset(self.cache, places, self.reading, self.labels, self.gamma_share, self.displaced_share)
+        shares = self.gamma_share, self.displaced_share
+        return EnergyDataset(self.cache, places, self.reading, self.labels, *shares, self.loading.in_memory)
 
     @property
     def mixture(self) -> Mixture:
@@ -187,7 +188,7 @@ class EnergyDataModule(SplitDataModule):
         limit = self.max_validation_atoms if part == "validation" else None
         places = [Place(kind, self.cache.row_of[name], choice) for name in self.names(part)]
         kept = [place for place in places if self._exists(place) and (limit is None or self._n_atoms(place) <= limit)]
-        return EnergyDataset(self.cache, kept, self.reading)
+        return EnergyDataset(self.cache, kept, self.reading, in_memory=self.loading.in_memory)
 
     def _exists(self, place: Place) -> bool:
         shape = self.cache.shapes[place.row]

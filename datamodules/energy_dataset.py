@@ -1,7 +1,8 @@
 """Samples of energies by position, and which of them an epoch shows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -15,6 +16,9 @@ from mlrim.graph.energy_labels import EnergyLabels, LabelledGraph
 
 HESSIAN_COST = 3.0
 """Work of a sample with a Hessian over that of one with energy and forces alone."""
+
+KEPT_IN_MEMORY = 8000
+"""Samples that a process keeps of a data set; about 60 kB each."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ class EnergyDataset(Dataset[LabelledGraph]):
         labels: which labels are used.
         gamma_share: how often an epoch shows the primitive cell of a crystal that has other cells as well.
         displaced_share: displaced supercells that an epoch shows for each crystal.
+        in_memory: keep the samples of cells that were read, for a process that reads them again every epoch.
     """
 
     cache: EnergyCache
@@ -75,15 +80,25 @@ class EnergyDataset(Dataset[LabelledGraph]):
     labels: LabelChoice = field(default_factory=LabelChoice)
     gamma_share: float = 0.25
     displaced_share: float = 0.0
+    in_memory: bool = False
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> LabelledGraph:
         place = self.places[index]
-        make = cell_sample if place.kind == "cell" else displaced_sample
-        sample = make(self.cache[place.row], place.choice, self.reading)
+        sample = self._cell(place) if place.kind == "cell" else self._displaced(place)
         return sample._replace(labels=self.labels.apply(sample.labels))
+
+    @cached_property
+    def _cell(self) -> Callable[[Place], LabelledGraph]:
+        return lru_cache(KEPT_IN_MEMORY)(self._read_cell) if self.in_memory else self._read_cell
+
+    def _read_cell(self, place: Place) -> LabelledGraph:
+        return cell_sample(self.cache[place.row], place.choice, self.reading)
+
+    def _displaced(self, place: Place) -> LabelledGraph:
+        return displaced_sample(self.cache[place.row], place.choice, self.reading)
 
     @property
     def costs(self) -> list[int]:

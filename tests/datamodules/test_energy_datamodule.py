@@ -22,7 +22,7 @@ from tests.datamodules.archives import rocksalt_archives
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("mixed")
-    rocksalt_archives(folder / "archives", 18)
+    rocksalt_archives(folder / "archives", 12)
     build(BuildOptions("phonondb", folder / "set", folder / "archives", workers=1, features=False, quiet=True))
     return folder / "set"
 
