@@ -118,17 +118,28 @@ def generate(options: GenerateOptions) -> None:
 
 
 def calculated(name: str, folder: Path, first: int = 1, limit: int | None = None) -> Iterator[Configuration]:
-    """The configurations of a molecule that are not in its folder yet, each written before it is returned."""
+    """The configurations of a molecule that are not in its folder yet, each written before it is returned.
+
+    Raises:
+        UserError: after all others, those whose equations did not converge.
+    """
     plan = PLANS[name]
     folder.mkdir(parents=True, exist_ok=True)
     rest_file = configuration_file(folder, f"{name}-{EQUILIBRIUM}")
     if not rest_file.is_file():
         yield _written(at_equilibrium(name), rest_file)
     rest = decode_configuration(rest_file.read_bytes())
+    failures = []
     for index in range(first, plan.displaced + 1)[:limit]:
         file = configuration_file(folder, f"{name}-{index:04d}")
-        if not file.is_file():
+        if file.is_file():
+            continue
+        try:
             yield _written(displaced(name, index, rest), file)
+        except UserError as error:
+            failures.append(f"{name}-{index:04d} ({error})")
+    if failures:
+        raise UserError(f"not calculated: {', '.join(failures)}")
 
 
 def configuration_file(folder: Path, name: str) -> Path:

@@ -20,9 +20,9 @@ from mlrim.vibrations.molecules import external_modes
 BASIS = "6-31g*"
 THEORY = "RHF/6-31G* (five d functions)"
 
-ENERGY_TOLERANCE = 1e-13
+ENERGY_TOLERANCE = 1e-11
 """Hartree; change of the energy at which the equations count as solved."""
-GRADIENT_TOLERANCE = 1e-9
+GRADIENT_TOLERANCE = 1e-8
 """Orbital gradient at which they do."""
 RESPONSE_TOLERANCE = 1e-10
 """Of the coupled perturbed equations."""
