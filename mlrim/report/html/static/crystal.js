@@ -38,7 +38,7 @@ mlrim.atomsInCells = (crystal, cells) => {
   return atoms;
 };
 
-/** For every atom the list of its neighbours: near enough for a bond, and in the first shell of either atom. */
+/** For every atom the list of its neighbours: near enough for a bond, and in crystals in the first shell of either. */
 mlrim.bonds = (atoms, crystal) => {
   const radius = atoms.map(({ index }) => crystal.elements[crystal.symbols[index]].radius);
   const pairs = [];
@@ -54,7 +54,7 @@ mlrim.bonds = (atoms, crystal) => {
   });
   const neighbours = atoms.map(() => []);
   for (const [i, j, distance] of pairs) {
-    if (distance < mlrim.SHELL_TOLERANCE * Math.max(nearest[i], nearest[j])) {
+    if (!crystal.axes || distance < mlrim.SHELL_TOLERANCE * Math.max(nearest[i], nearest[j])) {
       neighbours[i].push(j);
       neighbours[j].push(i);
     }
