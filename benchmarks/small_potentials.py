@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from datamodules.energy_dataset import drawn_evenly
 from datamodules.mixed_batches import MixedBatches
+from mlrim.callbacks.epoch_seeds import EpochSeeds
 from mlrim.graph.energy_labels import LabelledGraph, join_labelled
 from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.tasks.hessian import HessianTask
@@ -53,8 +54,8 @@ class Training:
         width = self.channels
         return CartesianPotentialModel(
             scalars=2 * width,
-            vectors=width,
-            matrices=width,
+            channels=width,
+            messages=width,
             layers=self.layers,
             hidden=4 * width,
             element_hidden=4 * width,
@@ -123,29 +124,34 @@ class SampleDataModule(LightningDataModule):
         return DataLoader(self.samples, batch_sampler=batches, collate_fn=join_labelled)
 
 
-def train(
-    training: Training,
-    parts: Sequence[Part],
-    seed: int,
-) -> tuple[CartesianPotentialModel, float]:
-    """A trained potential, and the seconds it took."""
+def train(training: Training, parts: Sequence[Part], seed: int) -> tuple[CartesianPotentialModel, float]:
+    """A potential trained on samples in memory, and the seconds of processor time it took."""
     model = training.network(seed)
+    return model, fit(model, SampleDataModule(Samples(parts, training.steps), seed), training, seed)
+
+
+def fit(model: CartesianPotentialModel, datamodule: LightningDataModule, training: Training, seed: int) -> float:
+    """Train a potential on a data module; returns the seconds of processor time it took."""
     task = HessianTask(model, losses=LossOptions(knee=KNEE), learning_rate=training.learning_rate, seed=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         trainer = Trainer(
             max_steps=training.steps,
+            max_epochs=-1,
             accelerator="cpu",
+            callbacks=[EpochSeeds(seed)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             gradient_clip_val=CLIP,
             num_sanity_val_steps=0,
+            limit_val_batches=0,
         )
-        start = time.perf_counter()
-        trainer.fit(task, datamodule=SampleDataModule(Samples(parts, training.steps), seed))
-    return model.eval(), time.perf_counter() - start
+        start = time.process_time()
+        trainer.fit(task, datamodule=datamodule)
+    model.eval()
+    return time.process_time() - start
 
 
 def quiet() -> None:

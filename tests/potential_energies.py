@@ -13,8 +13,8 @@ SMALL = {
     "potential": {"channels": 4, "layers": 2, "cutoff": 4.0},
     "cartesian_potential": {
         "scalars": 8,
-        "vectors": 4,
-        "matrices": 4,
+        "channels": 4,
+        "messages": 4,
         "hidden": 8,
         "element_hidden": 8,
         "layers": 2,

@@ -42,7 +42,7 @@ def test_a_search_that_is_cut_short_says_so():
 
 def test_a_network_keeps_the_symmetry_of_the_start_and_lowers_its_energy():
     torch.manual_seed(0)
-    sizes = {"scalars": 8, "vectors": 4, "matrices": 4, "hidden": 16, "element_hidden": 16}
+    sizes = {"scalars": 8, "channels": 4, "messages": 4, "hidden": 16, "element_hidden": 16}
     network = CartesianPotentialModel(**sizes).double().eval()
     atoms = methane()
     before, _ = energy_and_forces(network, atoms.numbers, atoms.positions, network.cutoff)

@@ -7,6 +7,7 @@ themselves. See `mlrim.nn.cartesian_layers`.
 
 from typing import Annotated
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -14,24 +15,18 @@ from mlrim.configuration.types import Above, AtLeast
 from mlrim.derivatives.capabilities import ALL, Capabilities, declare
 from mlrim.graph.energy_graph import EnergyGraph
 from mlrim.nn.atomic_energies import AtomicEnergies
-from mlrim.nn.cartesian_layers import (
-    AtomTensors,
-    Densities,
-    EdgeFunctions,
-    ElementPairs,
-    Messages,
-    TensorChannels,
-    Update,
-)
+from mlrim.nn.cartesian_layers import SCALARS, Densities, ElementPairs, Messages, Update
+from mlrim.nn.edge_functions import EdgeFunctions
+from mlrim.nn.known_derivatives import SiLU
 
 
 class CartesianPotentialModel(AtomicEnergies):
     """Energies of crystals and molecules with all their derivatives.
 
     Args:
-        scalars: scalar channels of an atom.
-        vectors: vector channels of an atom.
-        matrices: symmetric traceless matrix channels of an atom.
+        scalars: scalar features of an atom.
+        channels: of an atom's tensors, each a scalar, a vector and a symmetric traceless matrix.
+        messages: channels of messages.
         layers: exchanges between neighbours.
         gaussians: radial functions of the distance in units of the covalent radii.
         waves: radial functions of the distance.
@@ -47,8 +42,8 @@ class CartesianPotentialModel(AtomicEnergies):
     def __init__(
         self,
         scalars: Annotated[int, AtLeast(1)] = 64,
-        vectors: Annotated[int, AtLeast(1)] = 32,
-        matrices: Annotated[int, AtLeast(1)] = 32,
+        channels: Annotated[int, AtLeast(1)] = 32,
+        messages: Annotated[int, AtLeast(1)] = 32,
         layers: Annotated[int, AtLeast(1)] = 2,
         gaussians: Annotated[int, AtLeast(2)] = 10,
         waves: Annotated[int, AtLeast(1)] = 8,
@@ -59,31 +54,29 @@ class CartesianPotentialModel(AtomicEnergies):
         dropout: Annotated[float, AtLeast(0)] = 0.0,
     ) -> None:
         super().__init__(cutoff, layers, repulsion)
-        self.channels = channels = TensorChannels(scalars, vectors, matrices)
-        self.edges = EdgeFunctions(gaussians, waves, cutoff)
         functions = gaussians + waves
-        self.elements = ElementPairs(scalars, element_hidden, sum(channels), dropout)
+        self.edges = EdgeFunctions(gaussians, waves, cutoff)
+        self.elements = ElementPairs(scalars, element_hidden, 3 * channels, dropout)
         self.densities = Densities(channels, functions)
-        self.first_update = Update(channels, TensorChannels(scalars, 0, 0), channels, hidden, dropout)
-        self.messages = nn.ModuleList(Messages(scalars, channels, functions) for _ in range(layers - 1))
-        self.updates = nn.ModuleList(Update(channels, channels, channels, hidden, dropout) for _ in range(layers - 1))
-        self.pair_readout = nn.Linear(scalars, 1, bias=False)
-        self.readout = nn.Sequential(nn.Linear(scalars, hidden), nn.SiLU(), nn.Linear(hidden, 1))
+        self.messages = nn.ModuleList(Messages(scalars, messages, functions) for _ in range(layers - 1))
+        self.updates = nn.ModuleList(
+            Update(
+                scalars, channels + messages * (index > 0), channels, hidden, dropout, last=index == layers - 1
+            )
+            for index in range(layers)
+        )  # fmt: skip
+        self.pair_readout = nn.Linear(channels, 1, bias=False)
+        self.readout = nn.Sequential(nn.Linear(scalars, hidden), SiLU(), nn.Linear(hidden, 1))
 
     def atomic_energies(self, graph: EnergyGraph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, "atoms"]:
         """Learned energy of each atom in units of `scale`."""
-        size = len(graph.numbers)
         edges = self.edges(graph, vectors)
-        shrink = self.neighbours.rsqrt() * 2
-        sums = self.densities(edges, shrink * self.elements(edges.around.elements), size)
-        start = AtomTensors(
-            self.elements.of_elements(graph.numbers),
-            vectors.new_zeros(size, 3, 0),
-            vectors.new_zeros(size, 3, 3, 0),
-        )
-        pair_energy = self.pair_readout(sums[0][:, 0])
-        state = self.first_update(start, sums)
-        for messages, update in zip(self.messages, self.updates, strict=True):
-            new = update(state, [shrink * part for part in messages(edges, state.scalars)])
-            state = new._replace(vectors=state.vectors + new.vectors, matrices=state.matrices + new.matrices)
-        return (pair_energy + self.readout(state.scalars))[:, 0]
+        shrink = 2 * self.neighbours.rsqrt()
+        sums = self.densities(edges, shrink * self.elements(edges.around.elements), len(graph.numbers))
+        pairs = self.pair_readout(sums[0])
+        scalars, tensors = self.updates[0](self.elements.of_elements(graph.numbers), sums)
+        for messages, update in zip(self.messages, self.updates[1:], strict=True):
+            own = torch.cat([sums[SCALARS], tensors])
+            received = shrink * messages(edges, scalars)
+            scalars, tensors = update(scalars, torch.cat([own, received], 2))
+        return (pairs + self.readout(scalars))[:, 0]

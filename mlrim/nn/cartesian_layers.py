@@ -1,171 +1,43 @@
-"""Blocks of the fast energy network: densities of neighbours, messages, and products of Cartesian tensors on atoms.
+"""Blocks of the fast energy network: densities of neighbours, messages, and products of tensors on atoms.
 
-Second derivatives of an energy, and losses of them, go through every operation on edges many times. So edges carry few
-numbers here: radial functions R_k(r) without parameters and nine angular functions Y of the direction (1, r̂ and r̂r̂
-without its trace). Sums over neighbours are products of small matrices, Yᵀ R, over blocks of edges; whatever is learned
-acts on elements and atoms. These are the densities of atomic cluster expansions (R. Drautz, Phys. Rev. B 99, 014104
-(2019)), followed by messages as in PaiNN (Schütt et al., ICML 2021) and TensorNet (Simeon and de Fabritiis, NeurIPS
-2023).
+Second derivatives of an energy, and losses of them, go through every operation many times, so operations are few and
+what edges carry is small: radial functions R and nine angular functions Y of the direction, both without parameters.
+Sums over neighbours are products of small matrices, Y Rᵀ, over blocks of edges; whatever is learned acts on elements
+and atoms. These are the densities of atomic cluster expansions (R. Drautz, Phys. Rev. B 99, 014104 (2019)), followed by
+messages as in PaiNN (Schütt et al., ICML 2021) and products as in TensorNet (Simeon and de Fabritiis, NeurIPS 2023).
+
+A channel of an atom's features has nine components: a scalar, a vector and a symmetric traceless matrix, whose numbers
+are those of `edge_functions`: T_xy, T_yz, T_zx, T_xx − T_yy and 2T_zz − T_xx − T_yy.
 """
-
-import math
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mlrim.graph.energy_graph import EnergyGraph
-from mlrim.nn.element_tables import N_NUMBERS, properties_by_number, radii_by_number
-from mlrim.nn.repulsion import smooth_fade
-from mlrim.nn.tensors import bounded, matrix_product, matrix_times_vector, vector_product
+from mlrim.nn.edge_functions import BLOCK, N_ANGULAR, OFF_DIAGONAL, Surroundings
+from mlrim.nn.element_tables import N_NUMBERS, properties_by_number
+from mlrim.nn.known_derivatives import SiLU
 
-BLOCK = 8
-"""Edges in a block: enough for fast products, few enough to leave little room unused."""
-COMPONENTS = [1, 3, 5]
-"""Angular functions of scalars, vectors and matrices."""
-N_ANGULAR = sum(COMPONENTS)
-OFF_DIAGONAL = ((0, 1), (1, 2), (2, 0))
-
-
-class TensorChannels(NamedTuple):
-    """Number of scalar, vector and matrix channels."""
-
-    scalars: int
-    vectors: int
-    matrices: int
-
-
-class AtomTensors(NamedTuple):
-    """Features of atoms."""
-
-    scalars: Float[Tensor, "atoms scalars"]
-    vectors: Float[Tensor, "atoms 3 vectors"]
-    matrices: Float[Tensor, "atoms 3 3 matrices"]
-
-
-class Neighbourhoods(NamedTuple):
-    """The edges of a graph, grouped by receiver and element of the sender, in blocks of one group each.
-
-    Unused room in a block holds an edge to the first atom at the cut-off, where all radial functions vanish.
-    """
-
-    sender: Int[Tensor, "slots"]
-    place: Int[Tensor, "edges"]
-    """Slot of every edge."""
-    block_group: Int[Tensor, "blocks"]
-    group_receiver: Int[Tensor, "groups"]
-    group_pair: Int[Tensor, "groups"]
-    """Which of the pairs of elements."""
-    elements: Int[Tensor, "2 pairs"]
-    """Atomic numbers of receivers and senders of the pairs that occur."""
-
-
-def neighbourhoods(graph: EnergyGraph) -> Neighbourhoods:
-    """Sort the edges of a graph into groups and blocks."""
-    kinds = graph.receiver * N_NUMBERS + graph.numbers.index_select(0, graph.sender)
-    order = torch.argsort(kinds, stable=True)
-    groups, counts = torch.unique_consecutive(kinds[order], return_counts=True)
-    blocks = (counts + BLOCK - 1) // BLOCK
-    first_slot = BLOCK * (torch.cumsum(blocks, 0) - blocks)
-    first_edge = torch.cumsum(counts, 0) - counts
-    places = torch.arange(len(order), device=order.device) + (first_slot - first_edge).repeat_interleave(counts)
-    place = torch.empty_like(order).scatter_(0, order, places)
-    block_group = torch.arange(len(groups), device=order.device).repeat_interleave(blocks)
-    receiver = torch.div(groups, N_NUMBERS, rounding_mode="floor")
-    codes = graph.numbers.index_select(0, receiver) * N_NUMBERS + groups % N_NUMBERS
-    pairs, group_pair = torch.unique(codes, return_inverse=True)
-    return Neighbourhoods(
-        sender=place.new_zeros(len(block_group) * BLOCK).scatter_(0, place, graph.sender),
-        place=place,
-        block_group=block_group,
-        group_receiver=receiver,
-        group_pair=group_pair,
-        elements=torch.stack([torch.div(pairs, N_NUMBERS, rounding_mode="floor"), pairs % N_NUMBERS]),
-    )
-
-
-class Surroundings(NamedTuple):
-    """Functions of all edges, in blocks."""
-
-    around: Neighbourhoods
-    radial: Float[Tensor, "slots functions"]
-    angular: Float[Tensor, "blocks 9 room"]
-
-
-class EdgeFunctions(nn.Module):
-    """Radial and angular functions of edges, without parameters.
-
-    Radial ones are Gaussians of the distance in units of the sum of two covalent radii, which see bonds of all
-    elements alike, and Bessel functions of the distance; an envelope takes them to zero at the cut-off with three
-    derivatives.
-
-    Args:
-        gaussians: number of functions of the reduced distance.
-        waves: number of functions of the distance.
-        cutoff: Å.
-    """
-
-    radii: Tensor
-    centres: Tensor
-    wave_numbers: Tensor
-    to_angular: Tensor
-
-    def __init__(self, gaussians: int, waves: int, cutoff: float) -> None:
-        super().__init__()
-        self.size, self.cutoff = gaussians + waves, cutoff
-        self.register_buffer("radii", torch.tensor(radii_by_number(), dtype=torch.float32), persistent=False)
-        centres = torch.linspace(0.6, 2.8, gaussians)
-        self.inverse_width = 0.9 * (gaussians - 1) / 2.2
-        self.register_buffer("centres", centres * self.inverse_width, persistent=False)
-        self.register_buffer("wave_numbers", torch.arange(1, waves + 1) * (math.pi / cutoff), persistent=False)
-        self.register_buffer("to_angular", _angular_coefficients(), persistent=False)
-
-    def forward(self, graph: EnergyGraph, vectors: Float[Tensor, "edges 3"]) -> Surroundings:
-        """The functions for the edges of a graph (Å)."""
-        around = neighbourhoods(graph)
-        unused = vectors.new_tensor([self.cutoff, 0, 0]).expand(len(around.sender), 3)
-        slots = unused.index_copy(0, around.place, vectors)
-        distance = slots.square().sum(1, keepdim=True).sqrt()
-        touching = self.radii.index_select(0, around.elements.reshape(-1)).view(2, -1).sum(0)
-        scale = (self.inverse_width / touching)[around.group_pair[around.block_group]].repeat_interleave(BLOCK)[:, None]
-        gaussians = torch.exp(-(distance * scale - self.centres).square())
-        waves = torch.sin(distance * self.wave_numbers) * (self.cutoff / (math.pi * distance))
-        envelope = smooth_fade((distance - 0.4 * self.cutoff) / (0.6 * self.cutoff))
-        radial = torch.cat([gaussians, waves], 1) * envelope
-        direction = torch.cat([torch.ones_like(distance), slots / distance], 1)
-        products = (direction[:, :, None] * direction[:, None, :]).flatten(1)
-        angular = products @ self.to_angular
-        return Surroundings(around, radial, angular.view(-1, BLOCK, N_ANGULAR).transpose(1, 2))
-
-
-def _angular_coefficients() -> Float[Tensor, "16 9"]:
-    """From products of (1, x, y, z) with itself to 1, x, y, z, xy, yz, zx, x² − y² and 2z² − x² − y²."""
-    found = torch.zeros(4, 4, N_ANGULAR)
-    found[0, 0, 0] = 1
-    for axis in range(3):
-        found[0, axis + 1, axis + 1] = 1
-    for k, (a, b) in enumerate(OFF_DIAGONAL):
-        found[a + 1, b + 1, 4 + k] = 1
-    found[1:, 1:, 7] = torch.diag(torch.tensor([1.0, -1.0, 0.0]))
-    found[1:, 1:, 8] = torch.diag(torch.tensor([-1.0, -1.0, 2.0]))
-    return found.reshape(16, N_ANGULAR)
-
-
-def _matrix_coefficients() -> Float[Tensor, "9 5"]:
-    """From the last five angular functions to the matrix 3/2 r̂r̂ − 1/2; all numbers are exact in every precision."""
-    found = torch.zeros(3, 3, 5)
-    for k, (a, b) in enumerate(OFF_DIAGONAL):
-        found[a, b, k] = found[b, a, k] = 1.5
-    found[:, :, 3] = torch.diag(torch.tensor([0.75, -0.75, 0.0]))
-    found[:, :, 4] = torch.diag(torch.tensor([-0.25, -0.25, 0.5]))
-    return found.reshape(9, 5)
+RANKS = (0, 1, 1, 1, 2, 2, 2, 2, 2)
+"""Rank of the tensor that each component belongs to."""
+SCALARS, VECTORS, MATRICES = slice(0, 1), slice(1, 4), slice(4, 9)
+TENSOR_PATHS = (1, 1, 2, 2)
+"""Ranks of what products give besides scalars: s v, T v, s T and v v."""
+N_INVARIANTS = 3
+"""Scalars that products give: s s, v·v and T:T."""
+N_GATES = len(TENSOR_PATHS) + 2
 
 
 class ElementPairs(nn.Module):
-    """Learned numbers of ordered pairs of elements, from properties and an embedding of each.
+    """Learned numbers of elements and of ordered pairs of them, from properties and an embedding of each.
 
     They do not depend on positions, so that this network costs next to nothing however large it is.
+
+    Args:
+        features: numbers of an element.
+        hidden: width of the network of pairs.
+        outputs: numbers of a pair.
+        dropout: share of hidden units dropped while training.
     """
 
     properties: Tensor
@@ -184,11 +56,11 @@ class ElementPairs(nn.Module):
         )  # fmt: skip
 
     def of_elements(self, numbers: Int[Tensor, "*n"]) -> Float[Tensor, "*n features"]:
-        """Features of single elements."""
+        """Features of elements with these atomic numbers."""
         return self.embedding(numbers) + self.of_properties(self.properties[numbers])
 
     def forward(self, elements: Int[Tensor, "2 pairs"]) -> Float[Tensor, "pairs outputs"]:
-        """The numbers of each pair."""
+        """The numbers of pairs of atomic numbers."""
         first, second = self.of_elements(elements)
         return self.network(torch.cat([first, second], -1))
 
@@ -201,101 +73,181 @@ class Densities(nn.Module):
         functions: number of radial functions.
     """
 
-    def __init__(self, channels: TensorChannels, functions: int) -> None:
+    def __init__(self, channels: int, functions: int) -> None:
         super().__init__()
-        self.radial = nn.ParameterList(
-            nn.Parameter(torch.randn(functions, channel) / functions**0.5) for channel in channels
-        )
+        self.radial = RankWise(functions, channels)
 
     def forward(
-        self, edges: Surroundings, weights: Float[Tensor, "pairs channels"], n_atoms: int
-    ) -> list[Float[Tensor, "atoms _ _"]]:
-        """The sums for scalars (1 component), vectors (3) and matrices (5)."""
+        self, edges: Surroundings, weights: Float[Tensor, "pairs weights"], n_atoms: int
+    ) -> Float[Tensor, "9 atoms channels"]:
+        """The sums of every atom; weights of a pair are those of three ranks."""
         around = edges.around
-        blocks = torch.bmm(edges.angular, edges.radial.view(len(around.block_group), BLOCK, -1))
-        sums = blocks.new_zeros(len(around.group_receiver), *blocks.shape[1:]).index_add(0, around.block_group, blocks)
-        of_groups = weights.index_select(0, around.group_pair)[:, None]
-        parts = zip(
-            sums.split(COMPONENTS, 1), self.radial, of_groups.split([len(r.T) for r in self.radial], 2), strict=True
-        )
-        return [
-            _sum_to(torch.matmul(part, radial) * weight, around.group_receiver, n_atoms)
-            for part, radial, weight in parts
-        ]
+        blocks = torch.bmm(edges.angular, _in_blocks(edges.radial))
+        groups = blocks.new_zeros(len(around.group_receiver), *blocks.shape[1:])
+        mixed = self.radial(groups.index_add(0, around.block_group, blocks).transpose(0, 1))
+        of_pairs = weights.view(len(weights), 3, -1).transpose(0, 1).index_select(0, self.radial.ranks)
+        weighted = mixed * of_pairs.index_select(1, around.group_pair)
+        return weighted.new_zeros(N_ANGULAR, n_atoms, weighted.shape[2]).index_add(1, around.group_receiver, weighted)
 
 
 class Messages(nn.Module):
     """Sums over neighbours of their scalars times filters of the distance and angular functions."""
 
-    def __init__(self, scalars: int, channels: TensorChannels, functions: int) -> None:
+    def __init__(self, scalars: int, channels: int, functions: int) -> None:
         super().__init__()
-        self.channels = channels
-        self.send = nn.Linear(scalars, sum(channels))
-        self.filters = nn.Linear(functions, sum(channels), bias=False)
+        self.send = nn.Linear(scalars, channels)
+        self.filters = nn.Linear(functions, channels, bias=False)
 
-    def forward(self, edges: Surroundings, scalars: Float[Tensor, "atoms scalars"]) -> list[Float[Tensor, "atoms _ _"]]:
-        """The sums for scalars (1 component), vectors (3) and matrices (5)."""
+    def forward(
+        self, edges: Surroundings, scalars: Float[Tensor, "atoms scalars"]
+    ) -> Float[Tensor, "9 atoms channels"]:
+        """The sums of every atom."""
         around = edges.around
-        sent = self.send(scalars).index_select(0, around.sender) * self.filters(edges.radial)
-        parts = sent.view(len(around.block_group), BLOCK, -1).split(self.channels, 2)
-        receiver = around.group_receiver[around.block_group]
-        angular = edges.angular.split(COMPONENTS, 1)
-        return [_sum_to(torch.bmm(*part), receiver, len(scalars)) for part in zip(angular, parts, strict=True)]
+        sent = self.send(scalars).index_select(0, around.sender) * self.filters(edges.radial.t())
+        blocks = torch.bmm(edges.angular, sent.view(len(around.block_group), BLOCK, sent.shape[1]))
+        receiver = around.group_receiver.index_select(0, around.block_group)
+        return blocks.new_zeros(len(scalars), *blocks.shape[1:]).index_add(0, receiver, blocks).transpose(0, 1)
 
 
-def _sum_to(values: Tensor, target: Tensor, size: int) -> Tensor:
-    return values.new_zeros(size, *values.shape[1:]).index_add(0, target, values)
+class RankWise(nn.Module):
+    """Mixes channels, by other weights for scalars, vectors and matrices."""
+
+    ranks: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, inputs, outputs) / inputs**0.5)
+        self.register_buffer("ranks", torch.tensor(RANKS), persistent=False)
+
+    def forward(self, tensors: Float[Tensor, "9 atoms inputs"]) -> Float[Tensor, "9 atoms outputs"]:
+        """The mixed channels."""
+        return torch.bmm(tensors, self.weight.index_select(0, self.ranks))
 
 
 class Update(nn.Module):
-    """Scalars, vectors and matrices of atoms from sums over their neighbours and what they were.
+    """New features of atoms from products of their tensors with each other.
 
     Args:
-        scalars: number of scalars that atoms have.
-        sums: channels of the sums.
-        tensors: vectors and matrices of the atoms before.
-        channels: of the atoms afterwards.
+        scalars: scalar features of an atom.
+        inputs: channels of the tensors that come in.
+        channels: channels of the tensors that go out.
         hidden: width of the network.
         dropout: share of hidden units dropped while training.
+        last: only scalars are wanted.
     """
 
-    matrices_of: Tensor
+    products: Tensor
+    gate_of_row: Tensor
+    collect: Tensor
 
-    def __init__(
-        self, sums: TensorChannels, before: TensorChannels, channels: TensorChannels, hidden: int, dropout: float
-    ) -> None:
+    def __init__(self, scalars: int, inputs: int, channels: int, hidden: int, dropout: float, last: bool) -> None:
         super().__init__()
-        _, n, m = self.channels = channels
-        self.register_buffer("matrices_of", _matrix_coefficients(), persistent=False)
-        self.mix_vectors = nn.Linear(sums.vectors + before.vectors, 2 * n + m, bias=False)
-        self.mix_matrices = nn.Linear(sums.matrices + before.matrices, 2 * m, bias=False)
-        invariants = 2 * n + 4 * m
+        self.widths = [scalars, 0 if last else N_GATES * channels]
+        self.left, self.right = RankWise(inputs, channels), RankWise(inputs, channels)
         self.network = nn.Sequential(
-            nn.Linear(before.scalars + sums.scalars + invariants, hidden), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(hidden, channels.scalars + 2 * n + 3 * m),
+            nn.Linear(scalars + (1 + N_INVARIANTS) * channels, hidden), SiLU(), nn.Dropout(dropout),
+            nn.Linear(hidden, sum(self.widths)),
         )  # fmt: skip
-        self.vector_product = nn.Linear(m, n, bias=False)
+        rows = torch.tensor([rank for rank in (*TENSOR_PATHS, 1, 2) for _ in range(2 * rank + 1)])
+        gates = torch.tensor([gate for gate, rank in enumerate((*TENSOR_PATHS, 1, 2)) for _ in range(2 * rank + 1)])
+        products = product_coefficients()
+        self.register_buffer("products", products if not last else products[:N_INVARIANTS], persistent=False)
+        self.register_buffer("gate_of_row", gates, persistent=False)
+        self.register_buffer("collect", _rows_by_component(rows), persistent=False)
 
-    def forward(self, state: AtomTensors, sums: list[Tensor]) -> AtomTensors:
-        """The state after the sums are taken in."""
-        _, n, m = self.channels
-        size = len(state.scalars)
-        vectors = bounded(torch.cat([state.vectors, sums[1]], 2))
-        of_matrices = torch.matmul(self.matrices_of, sums[2]).view(size, 3, 3, -1)
-        matrices = bounded(torch.cat([state.matrices, of_matrices], 3))
-        v, w, u = self.mix_vectors(vectors).split([n, n, m], -1)
-        t, s = self.mix_matrices(matrices).split([m, m], -1)
-        tu, ts = matrix_times_vector(t, u), matrix_product(t, s)
-        invariants = [
-            (v * v).sum(1), (v * w).sum(1), (t * t).sum((1, 2)), (t * s).sum((1, 2)), (tu * u).sum(1),
-            (ts * t).sum((1, 2)),
-        ]  # fmt: skip
-        change, *gates = self.network(torch.cat([state.scalars, sums[0][:, 0], *invariants], -1)).split(
-            [self.channels.scalars, n, n, m, m, m], -1
+    def forward(
+        self, scalars: Float[Tensor, "atoms scalars"], tensors: Float[Tensor, "9 atoms inputs"]
+    ) -> tuple[Float[Tensor, "atoms scalars"], Float[Tensor, "8 atoms channels"] | None]:
+        """The scalars afterwards and, unless this is the last update, vectors and matrices."""
+        left = self.left(tensors)
+        products = self._products(left, self.right(tensors))
+        _, size, channels = products.shape
+        invariants = products[:N_INVARIANTS].transpose(0, 1).reshape(size, -1)
+        change, gates = self.network(torch.cat([scalars, left[0], invariants], 1)).split(self.widths, 1)
+        if not self.widths[1]:
+            return scalars + change, None
+        by_row = gates.view(size, N_GATES, channels).transpose(0, 1).index_select(0, self.gate_of_row)
+        rows = torch.cat([products[N_INVARIANTS:], left[1:]]) * by_row
+        return scalars + change, (self.collect @ rows.view(len(rows), -1)).view(-1, size, channels)
+
+    def _products(
+        self, left: Float[Tensor, "9 atoms channels"], right: Float[Tensor, "9 atoms channels"]
+    ) -> Float[Tensor, "rows atoms channels"]:
+        vectors = right[VECTORS]
+        pairs = torch.cat(
+            [
+                left[SCALARS] * right,
+                (left[VECTORS, None] * vectors).flatten(0, 1),
+                (left[MATRICES, None] * vectors).flatten(0, 1),
+                left[MATRICES] * right[MATRICES],
+            ]
         )
-        keep_v, turn_v, keep_t, square_u, square_t = (gate[:, None] for gate in gates)
-        return AtomTensors(
-            state.scalars + change,
-            keep_v * v + turn_v * self.vector_product(tu),
-            keep_t[:, None] * t + square_u[:, None] * vector_product(u, u) + square_t[:, None] * ts,
-        )
+        return (self.products @ pairs.view(len(pairs), -1)).view(-1, *pairs.shape[1:])
+
+
+def product_coefficients() -> Float[Tensor, "19 38"]:
+    """From products of components to s s, v·v, T:T, s v, T v, s T and the matrix of v v; exact in every precision.
+
+    Columns: a scalar with all nine, the vector's with the vector's, the matrix's with the vector's, and the matrix's
+    with themselves.
+    """
+    columns = [
+        *((0, j) for j in range(9)),
+        *((i, j) for i in range(1, 9) for j in range(1, 4)),
+        *((i, i) for i in range(4, 9)),
+    ]
+    return torch.stack([_product_rows(i, j) for i, j in columns], 1)
+
+
+def _product_rows(first: int, second: int) -> Float[Tensor, "19"]:
+    ranks = RANKS[first], RANKS[second]
+    left, right = _unit_tensor(first), _unit_tensor(second)
+    rows = [torch.zeros(size) for size in (1, 1, 1, 3, 3, 5, 5)]
+    if ranks == (0, 0):
+        rows[0][0] = 1
+    elif ranks == (0, 1):
+        rows[3] = right
+    elif ranks == (0, 2):
+        rows[5] = components(right)
+    elif ranks == (1, 1):
+        rows[1][0], rows[6] = left @ right, components(torch.outer(left, right) + torch.outer(right, left))
+    elif ranks == (2, 1):
+        rows[4] = left @ right
+    else:
+        rows[2][0] = (left * right).sum()
+    return torch.cat(rows)
+
+
+def _unit_tensor(component: int) -> Tensor:
+    """The scalar, vector or matrix with a one in one component; matrices times 3/2, which makes them exact."""
+    if component < 4:
+        return torch.eye(3)[component - 1] if component else torch.ones(())
+    found = torch.zeros(3, 3)
+    if component < 7:
+        a, b = OFF_DIAGONAL[component - 4]
+        found[a, b] = found[b, a] = 1.5
+        return found
+    diagonal = [0.75, -0.75, 0.0] if component == 7 else [-0.25, -0.25, 0.5]
+    return torch.diag(torch.tensor(diagonal))
+
+
+def components(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "5"]:
+    """The five numbers of the symmetric traceless part of a symmetric matrix, see the top of this file."""
+    off_diagonal = [matrix[a, b] for a, b in OFF_DIAGONAL]
+    xx, yy, zz = matrix.diagonal()
+    return torch.stack([*off_diagonal, xx - yy, 2 * zz - xx - yy])
+
+
+def _rows_by_component(ranks: Int[Tensor, "rows"]) -> Float[Tensor, "8 rows"]:
+    """Ones where a row, of a tensor of this rank, belongs to one of the eight components of vectors and matrices."""
+    found = torch.zeros(8, len(ranks))
+    places = {1: 0, 2: 0}
+    for row, rank in enumerate(ranks.tolist()):
+        first, size = (0, 3) if rank == 1 else (3, 5)
+        found[first + places[rank] % size, row] = 1
+        places[rank] += 1
+    return found
+
+
+def _in_blocks(functions: Float[Tensor, "functions slots"]) -> Float[Tensor, "blocks room functions"]:
+    return functions.view(len(functions), functions.shape[1] // BLOCK, BLOCK).permute(1, 2, 0)

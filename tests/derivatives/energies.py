@@ -24,7 +24,7 @@ def network(layers: int = 2) -> PotentialModel:
 def cartesian_network(layers: int = 2) -> CartesianPotentialModel:
     """A small network of Cartesian tensors in float64, with weights at random."""
     torch.manual_seed(0)
-    sizes = {"scalars": 8, "vectors": 4, "matrices": 4, "hidden": 16, "element_hidden": 16}
+    sizes = {"scalars": 8, "channels": 4, "messages": 4, "hidden": 16, "element_hidden": 16}
     return CartesianPotentialModel(**sizes, layers=layers, cutoff=CUTOFF).double().eval()
 
 

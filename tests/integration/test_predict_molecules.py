@@ -17,7 +17,7 @@ from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.units import THZ_TO_CM1
 from tests.molecular_energies import methane, xyz
 
-SMALL = {"scalars": 8, "vectors": 4, "matrices": 4, "hidden": 16, "element_hidden": 16, "cutoff": 4.0}
+SMALL = {"scalars": 8, "channels": 4, "messages": 4, "hidden": 16, "element_hidden": 16, "cutoff": 4.0}
 QUICK = ("figures=[]", "quiet=true", "response=none", "temperatures=[0,600,100]")
 
 
