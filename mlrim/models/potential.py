@@ -64,17 +64,12 @@ class PotentialModel(AtomicEnergies):
         """Learned energy of each atom in units of `scale`; vectors lead from receivers to senders, Å."""
         table = neighbour_table(graph.receiver, graph.sender, len(graph.numbers))
         at_cutoff = vectors.new_tensor([[self.cutoff, 0, 0]])
-        placed = torch.cat([vectors, at_cutoff]).index_select(0, table.edge)
-        distance = placed.square().sum(1, keepdim=True).sqrt()
+        placed = torch.cat([vectors, at_cutoff]).index_select(0, table.edge).T.contiguous()
+        distance = placed.square().sum(0, keepdim=True).sqrt()
         elements = self.elements(graph.numbers)
-        edges = self.radial(
-            distance,
-            harmonics_of(placed / distance, self.degree),
-            elements,
-            graph.numbers,
-            (table.receiver, table.sender),
-        )
-        around = Surroundings(elements, table, self.neighbours)
+        harmonics = harmonics_of(placed / distance, self.degree) * self.neighbours.rsqrt()
+        edges = self.radial(distance, harmonics, elements, graph.numbers, (table.receiver, table.sender))
+        around = Surroundings(elements, table)
         features = elements[:, None]
         scalars = [elements]
         for layer, functions in zip(self.layers, edges, strict=True):

@@ -65,26 +65,26 @@ def constant(values: Float[ndarray, "..."], dtype: torch.dtype, device: torch.de
 
 
 @cache
-def _harmonics_step(order: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "products components"]:
+def _harmonics_step(order: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "components products"]:
     """The matrix from products of Y_(order − 1) and r̂ to Y_order."""
     coupling = wigner_3j(order - 1, 1, order, dtype=torch.float64).numpy()
     sample = torch.tensor([0.48, 0.6, 0.64], dtype=torch.float64)
     before, expected = (spherical_harmonics(some, sample, False, "component").numpy() for some in (order - 1, order))
     made = np.einsum("i,j,ijk->k", before, sample.numpy(), coupling)
-    return constant(coupling.reshape(-1, 2 * order + 1) * (made @ expected) / (made @ made), dtype, device)
+    return constant(coupling.reshape(-1, 2 * order + 1).T * (made @ expected) / (made @ made), dtype, device)
 
 
-def harmonics_of(directions: Float[Tensor, "edges 3"], degree: int) -> Float[Tensor, "edges components"]:
+def harmonics_of(directions: Float[Tensor, "3 edges"], degree: int) -> Float[Tensor, "components edges"]:
     """Real spherical harmonics up to a degree: e3nn's order, and its normalisation "component".
 
     Each degree is made from the one before and the direction, which must have length one, so that all derivatives are
     those of products.
     """
-    orders = [torch.ones_like(directions[:, :1]), math.sqrt(3) * directions]
+    orders = [torch.ones_like(directions[:1]), math.sqrt(3) * directions]
     for order in range(2, degree + 1):
-        products = (orders[-1][:, :, None] * directions[:, None, :]).flatten(1)
-        orders.append(products @ _harmonics_step(order, directions.dtype, directions.device))
-    return torch.cat(orders[: degree + 1], 1)
+        products = (orders[-1][:, None] * directions).flatten(0, 1)
+        orders.append(_harmonics_step(order, directions.dtype, directions.device) @ products)
+    return torch.cat(orders[: degree + 1])
 
 
 class NeighbourTable(NamedTuple):
@@ -195,7 +195,7 @@ class Convolution(nn.Module):
     def forward(
         self,
         features: Float[Tensor, "atoms components channels"],
-        edges: Float[Tensor, "places harmonics radial"],
+        edges: Float[Tensor, "harmonics radial places"],
         table: NeighbourTable,
     ) -> list[Float[Tensor, "atoms _ _"]]:
         """Sums of each irrep of the result, (atoms, components, channels).
@@ -205,7 +205,7 @@ class Convolution(nn.Module):
         """
         couple = self._to_scalars if self.sizes == [1] else self._to_tensors
         lengths = [rows * columns for rows, columns in table.shapes]
-        parts = zip(edges.split(lengths), table.sender.split(lengths), table.shapes, strict=True)
+        parts = zip(edges.split(lengths, dim=2), table.sender.split(lengths), table.shapes, strict=True)
         coupled = [couple(features, around, sender, shape) for around, sender, shape in parts] if lengths else []
         results = []
         for index, (size, weight) in enumerate(zip(self.sizes, self.weights, strict=True)):
@@ -217,14 +217,14 @@ class Convolution(nn.Module):
     def _to_tensors(
         self,
         features: Float[Tensor, "atoms components channels"],
-        edges: Float[Tensor, "places harmonics radial"],
+        edges: Float[Tensor, "harmonics radial places"],
         sender: Int[Tensor, "places"],
         shape: tuple[int, int],
     ) -> list[Float[Tensor, "rows _ inputs"]]:
         """Products of all harmonics with all features are summed over neighbours, and then coupled."""
-        (_, components, channels), (_, harmonics, radial) = features.shape, edges.shape
+        (_, components, channels), (harmonics, radial, _) = features.shape, edges.shape
         around = features.flatten(1).index_select(0, sender).view(*shape, -1)
-        sums = edges.reshape(*shape, -1).mT @ around
+        sums = torch.bmm(edges.reshape(-1, *shape).transpose(0, 1), around)
         sums = sums.view(-1, harmonics, radial, components, channels).transpose(2, 3)
         coupling = coupling_matrix(self.before, self.after, self.degree, sums.dtype, sums.device)
         coupled = coupling @ sums.reshape(shape[0], harmonics * components, radial * channels)
@@ -235,17 +235,17 @@ class Convolution(nn.Module):
     def _to_scalars(
         self,
         features: Float[Tensor, "atoms components channels"],
-        edges: Float[Tensor, "places harmonics radial"],
+        edges: Float[Tensor, "harmonics radial places"],
         sender: Int[Tensor, "places"],
         shape: tuple[int, int],
     ) -> list[Float[Tensor, "rows 1 inputs"]]:
         """The same for a result of scalars alone: a sum over neighbours and components at the same time."""
-        orders = edges.split([irrep.dim for _, irrep in spherical_irreps(self.degree)], dim=1)
+        orders = edges.split([irrep.dim for _, irrep in spherical_irreps(self.degree)])
         parts = features.split([irrep.dim for _, irrep in Irreps(self.before)], dim=1)
         sums = []
         for index, order in self.paths[0]:
             size, channels = parts[index].shape[1:]
             around = parts[index].flatten(1).index_select(0, sender).view(shape[0], -1, channels)
-            harmonics = orders[order].reshape(shape[0], shape[1] * size, -1)
-            sums.append((harmonics.mT @ around).flatten(1) / math.sqrt(size))
+            harmonics = orders[order].unflatten(2, shape).permute(2, 1, 3, 0).flatten(2)
+            sums.append(torch.bmm(harmonics, around).flatten(1) / math.sqrt(size))
         return [torch.cat(sums, 1)[:, None]]

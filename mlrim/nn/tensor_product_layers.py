@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mlrim.nn.element_tables import N_NUMBERS, properties_by_number, radii_by_number
-from mlrim.nn.tensor_product import Convolution, NeighbourTable, spherical_irreps
+from mlrim.nn.tensor_product import Convolution, NeighbourTable
 
 FIRST_GAUSSIAN, LAST_GAUSSIAN = 0.6, 2.6
 """Of the distance in units of the sum of two covalent radii."""
@@ -65,37 +65,39 @@ class RadialNetwork(nn.Module):
         self.cutoff, self.degree = cutoff, degree
         self.inverse_width = (gaussians - 1) / (LAST_GAUSSIAN - FIRST_GAUSSIAN)
         self.register_buffer("radii", torch.tensor(radii_by_number(), dtype=torch.float32), persistent=False)
-        self.register_buffer("centres", torch.linspace(FIRST_GAUSSIAN, LAST_GAUSSIAN, gaussians), persistent=False)
-        self.register_buffer("wave_numbers", math.pi * torch.arange(1, waves + 1).float(), persistent=False)
-        self.of_distance = nn.Linear(waves + gaussians, hidden)
-        self.of_elements = nn.Linear(elements, 2 * hidden, bias=False)
+        centres = torch.linspace(FIRST_GAUSSIAN, LAST_GAUSSIAN, gaussians) * self.inverse_width
+        self.register_buffer("centres", centres[:, None], persistent=False)
+        numbers = torch.arange(1, waves + 1, dtype=torch.float32)
+        self.register_buffer("wave_numbers", math.pi * numbers[:, None], persistent=False)
+        self.of_distance = nn.Parameter(torch.randn(hidden, waves + gaussians) / math.sqrt(waves + gaussians))
+        self.of_elements = nn.Linear(elements, 2 * hidden)
         self.activation = nn.SiLU()
         self.weights = nn.ParameterList(
-            nn.Parameter(torch.randn(hidden, degree + 1, size) * math.sqrt(2 / hidden)) for size in outputs
+            nn.Parameter(torch.randn(degree + 1, size, hidden) * math.sqrt(2 / hidden)) for size in outputs
         )
 
     def forward(
         self,
-        distance: Float[Tensor, "edges 1"],
-        harmonics: Float[Tensor, "edges harmonics"],
+        distance: Float[Tensor, "1 edges"],
+        harmonics: Float[Tensor, "harmonics edges"],
         elements: Float[Tensor, "atoms features"],
         numbers: Int[Tensor, "atoms"],
         ends: tuple[Int[Tensor, "edges"], Int[Tensor, "edges"]],
-    ) -> list[Float[Tensor, "edges harmonics _"]]:
+    ) -> list[Float[Tensor, "harmonics radial edges"]]:
         """Products of the functions with the spherical harmonics of their order, for each layer."""
         radii = self.radii.index_select(0, numbers)
-        touching = (radii.index_select(0, ends[0]) + radii.index_select(0, ends[1]))[:, None]
-        reduced = distance / self.cutoff
-        waves = torch.sin(reduced * self.wave_numbers) / reduced
-        gaussians = torch.exp(-((distance / touching - self.centres) * self.inverse_width).square())
-        first, second = self.of_elements(elements).chunk(2, 1)
-        inputs = first.index_select(0, ends[0]) + second.index_select(0, ends[1])
-        hidden = self.activation(inputs + self.of_distance(torch.cat([waves, gaussians], 1)))
-        fading = ((1 - reduced.clamp(max=1).square().square()).square().square() * harmonics)[:, :, None]
-        order = torch.tensor([irrep.l for _, irrep in spherical_irreps(self.degree) for _ in range(irrep.dim)])
-        order = order.to(distance.device)
+        scale = self.inverse_width / (radii.index_select(0, ends[0]) + radii.index_select(0, ends[1]))
+        reduced = distance * (1 / self.cutoff)
+        waves = torch.sin(self.wave_numbers * reduced) / reduced
+        gaussians = torch.exp(-(distance * scale - self.centres).square())
+        first, second = self.of_elements(elements).T.chunk(2)
+        pairs = first.index_select(1, ends[0]) + second.index_select(1, ends[1])
+        hidden = self.activation(pairs + self.of_distance @ torch.cat([waves, gaussians]))
+        fading = (1 - reduced.clamp(max=1).square().square()).square().square() * harmonics
+        orders = [order for order in range(self.degree + 1) for _ in range(2 * order + 1)]
+        order = torch.tensor(orders, device=distance.device)
         return [
-            (hidden @ weight.index_select(1, order).flatten(1)).unflatten(1, (len(order), -1)) * fading
+            (weight.index_select(0, order).flatten(0, 1) @ hidden).unflatten(0, (len(orders), -1)) * fading[:, None]
             for weight in self.weights
         ]
 
@@ -105,8 +107,6 @@ class Surroundings(NamedTuple):
 
     elements: Float[Tensor, "atoms features"]
     table: NeighbourTable
-    neighbours: Tensor
-    """Typical number of neighbours."""
 
 
 class GatedLayer(nn.Module):
@@ -142,7 +142,7 @@ class GatedLayer(nn.Module):
     def forward(
         self,
         features: Float[Tensor, "atoms components channels"],
-        edges: Float[Tensor, "places harmonics radial"],
+        edges: Float[Tensor, "harmonics radial places"],
         around: Surroundings,
     ) -> Float[Tensor, "atoms new channels"]:
         """New features.
@@ -150,7 +150,7 @@ class GatedLayer(nn.Module):
         Args:
             edges: products of radial functions and spherical harmonics.
         """
-        sums = self.convolution(features, edges / around.neighbours.sqrt(), around.table)
+        sums = self.convolution(features, edges, around.table)
         own, weights = features.split(self.sizes, dim=1), iter(self.of_self)
         scalars, *others = (
             part if index is None else part + own[index] @ next(weights)
