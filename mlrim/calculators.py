@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -48,8 +48,7 @@ class PotentialCalculator(Calculator):
         skin: pairs this much (Å) beyond the cut-off are remembered, so that they need not be looked for at every step.
     """
 
-    implemented_properties: ClassVar[list[str]] = ["energy", "free_energy", "forces", "stress"]
-    default_parameters: ClassVar[dict[str, Any]] = {}
+    implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  (as ASE declares it)
     nolabel = True
 
     def __init__(self, energy: nn.Module, background: HarmonicBackground | None = None, skin: float = SKIN) -> None:

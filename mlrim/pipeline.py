@@ -182,6 +182,7 @@ def stable_phase(
     Raises:
         UserError: the structure is unstable and `imaginary: error`, or too many imaginary modes follow on each other.
     """
+    from mlrim.instabilities import follow_structure, most_unstable, refuse_imaginary
 
     if settings.imaginary == "error":
         refuse_imaginary(harmonic.dynamics)

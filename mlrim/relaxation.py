@@ -7,7 +7,7 @@ it exerts no forces, and the forces of the network alone decide where that is.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase.calculators.calculator import all_changes
@@ -123,7 +123,7 @@ def relax_crystal(
     atoms = crystal.to_ase()
     atoms.calc = SymmetricCalculator(energy, space_group(crystal) if group is None else group, background)
     start = atoms.get_potential_energy()
-    target = FrechetCellFilter(atoms) if cell else atoms
+    target: Any = FrechetCellFilter(atoms) if cell else atoms
     with BFGS(target, logfile=None, maxstep=LONGEST_STEP) as optimizer:
         converged = bool(optimizer.run(fmax=settings.fmax, steps=settings.max_steps))
     found = Crystal(atoms.cell.array, atoms.positions, crystal.numbers, crystal.masses)

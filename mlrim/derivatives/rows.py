@@ -20,7 +20,7 @@ from mlrim.derivatives.bloch import dynamical_matrices
 from mlrim.derivatives.capabilities import Derivative, capabilities_of, require
 from mlrim.derivatives.engine import Energy, differentiate
 from mlrim.errors import UserError
-from mlrim.graph.energy_graph import periodic_graph
+from mlrim.graph.energy_graph import EnergyGraph, periodic_graph
 from mlrim.graph.extended_graph import ExtendedGraph, atom_surroundings
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.force_constants import PairForceConstants, unfold
@@ -143,7 +143,7 @@ def _transformed(
 
 
 def _products(
-    energy: Energy, graph: object, atom: int, directions: Float[ndarray, "directions 3"], memory: float | None
+    energy: Energy, graph: EnergyGraph, atom: int, directions: Float[ndarray, "directions 3"], memory: float | None
 ) -> Float[ndarray, "directions atoms 3"]:
     """The Hessian times displacements of one atom, eV/Å²."""
     derivatives = differentiate(energy, graph, memory=memory)

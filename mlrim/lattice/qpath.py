@@ -40,13 +40,16 @@ class QMesh(NamedTuple):
 def standard_path(crystal: Crystal, spacing: float = 0.005) -> QPath:
     """The path of Hinuma et al. (seekpath), in the reciprocal vectors of the given cell.
 
+    Lines that a special metric makes points, as in a rhombohedral crystal with right angles, are left out.
+
     Args:
         spacing: distance of neighbouring wave vectors, 1/Å without 2π.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = seekpath.get_path_orig_cell((crystal.lattice, crystal.fractional, crystal.numbers))
-    points, path = found["point_coords"], found["path"]
+    points = found["point_coords"]
+    path = [(first, last) for first, last in found["path"] if not np.allclose(points[first], points[last], atol=1e-8)]
     ends = [(np.array(points[first]), np.array(points[last])) for first, last in path]
     names = [(_pretty(first), _pretty(last)) for first, last in path]
     return path_through(crystal, ends, names, spacing)
