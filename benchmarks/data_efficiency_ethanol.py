@@ -10,7 +10,7 @@ of the forces (Fang et al., arXiv:2403.11347, figure 3b: about 5). The data come
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ import torch
 from benchmarks.experiment_runs import ExperimentRuns
 from benchmarks.small_potentials import Part, Training, quiet, train
 from datamodules.configuration_samples import labelled_configuration
-from datamodules.configurations import Configuration
+from datamodules.configurations import Configuration, ConfigurationStore
 from datamodules.molecules.shipped import shipped_configurations
 from datamodules.options import run_command
 from mlrim.configuration import AtLeast
@@ -37,12 +37,14 @@ class Options:
     """What is compared, and what with."""
 
     molecule: str = "ethanol"
+    data: Path | None = None
+    """A data set that `python -m datamodules.build source=molecules` made; the molecules of mlrim when not given."""
     configurations: list[int] = field(default_factory=lambda: [5, 10, 20])
     """With Hessians."""
     force_configurations: list[int] = field(default_factory=lambda: [5, 10, 20, 40, 80])
     """With energies and forces alone."""
     repeats: Annotated[int, AtLeast(1)] = 2
-    held_out: Annotated[int, AtLeast(1)] = 24
+    held_out: Annotated[int, AtLeast(1)] = 40
     per_batch: Annotated[int, AtLeast(1)] = 5
     channels: Annotated[int, AtLeast(1)] = 16
     layers: Annotated[int, AtLeast(1)] = 2
@@ -59,59 +61,73 @@ class Options:
         return Training(self.channels, self.layers, self.cutoff, self.steps, self.learning_rate)
 
 
+class Division(NamedTuple):
+    """Configurations that can be trained on, and those that errors are measured on."""
+
+    with_hessian: list[Configuration]
+    others: list[Configuration]
+    held_out: list[Configuration]
+
+
 def run(options: Options) -> None:
     """Measure what is missing, print tables and draw."""
     quiet()
-    known = shipped_configurations(options.molecule)[1:]
-    training, held_out = divided(known, options.held_out)
+    division = divided(displaced(options), options.held_out)
     counts = {"forces": options.force_configurations, "Hessians": options.configurations}
-    if max(sum(counts.values(), [1])) > len(training):
-        raise UserError(
-            f"{options.molecule} has {len(known)} displaced configurations, of which {len(training)} have Hessians and "
-            f"are not held out: too few for configurations={options.configurations} and "
-            f"force_configurations={options.force_configurations}"
-        )
+    check(counts, division, options)
     keys = [
         {"arm": arm, "configurations": count, "repeat": repeat}
         for repeat in range(options.repeats)
         for arm in ARMS
         for count in counts[arm]
     ]
-    settings = {"molecule": options.molecule, "per_batch": options.per_batch, "held_out": len(held_out)}
+    settings = {"molecule": options.molecule, "per_batch": options.per_batch, "held_out": options.held_out}
     runs = ExperimentRuns(options.out / "runs.json", settings | asdict(options.training))
-    runs.run(keys, lambda **key: measure(training, held_out, options, **key), options.minutes)
+    runs.run(keys, lambda **key: measure(division, options, **key), options.minutes)
     print(table(runs.rows))
     write_figure(options.out / f"{options.molecule}.svg", runs.rows)
 
 
-def divided(known: Sequence[Configuration], held_out: int) -> tuple[list[Configuration], list[Configuration]]:
-    """Configurations to train on, all with Hessians, and others, evenly spread over those that there are."""
-    with_hessian = [index for index, configuration in enumerate(known) if configuration.hessian is not None]
-    without = [index for index in range(len(known)) if index not in with_hessian]
+def displaced(options: Options) -> list[Configuration]:
+    """All displaced configurations of the molecule."""
+    if options.data is None:
+        return shipped_configurations(options.molecule)[1:]
+    store = ConfigurationStore(str(options.data))
+    names = [entry.id for entry in store.index if entry.group == options.molecule]
+    return [store[name] for name in names if not name.endswith("equilibrium")]
+
+
+def divided(known: Sequence[Configuration], held_out: int) -> Division:
+    """Errors are measured on configurations without Hessians as far as there are enough of them."""
+    with_hessian = [configuration for configuration in known if configuration.hessian is not None]
+    without = [configuration for configuration in known if configuration.hessian is None]
     missing = max(0, held_out - len(without))
-    chosen = {*without[:held_out], *with_hessian[len(with_hessian) - missing :]}
-    return (
-        [known[index] for index in with_hessian if index not in chosen],
-        [known[index] for index in sorted(chosen)],
-    )
+    kept = len(with_hessian) - missing
+    return Division(with_hessian[:kept], without[held_out:], [*without[:held_out], *with_hessian[kept:]])
 
 
-def measure(
-    training: Sequence[Configuration],
-    held_out: Sequence[Configuration],
-    options: Options,
-    arm: str,
-    configurations: int,
-    repeat: int,
-) -> Mapping[str, Any]:
-    """Train one network; repeats take other configurations and other initial weights."""
-    order = np.random.default_rng(repeat).permutation(len(training))[:configurations]
-    chosen = [
-        training[index] if arm == "Hessians" else replace(training[index], hessian=None) for index in order.tolist()
-    ]
-    samples = [labelled_configuration(configuration, options.cutoff) for configuration in chosen]
+def check(counts: Mapping[str, Sequence[int]], division: Division, options: Options) -> None:
+    """Raise UserError when there are fewer configurations than are asked for."""
+    there = {"Hessians": len(division.with_hessian), "forces": len(division.with_hessian) + len(division.others)}
+    for arm, wanted in counts.items():
+        if max(wanted, default=0) > there[arm]:
+            raise UserError(
+                f"{options.molecule}: {max(wanted)} configurations with {ARMS[arm]} are asked for, and there are "
+                f"{there[arm]} besides the {options.held_out} that are held out"
+            )
+
+
+def measure(division: Division, options: Options, arm: str, configurations: int, repeat: int) -> Mapping[str, Any]:
+    """Train one network; repeats take other configurations and other initial weights.
+
+    Both arms take the same configurations as long as there are Hessians of them.
+    """
+    random = np.random.default_rng(repeat)
+    pool = [part[index] for part in division[:2] for index in random.permutation(len(part)).tolist()]
+    chosen = [one if arm == "Hessians" else replace(one, hessian=None) for one in pool[:configurations]]
+    samples = [labelled_configuration(one, options.cutoff) for one in chosen]
     model, seconds = train(options.training, [Part(samples, options.per_batch)], seed=repeat)
-    unseen = [labelled_configuration(replace(one, hessian=None), options.cutoff) for one in held_out]
+    unseen = [labelled_configuration(replace(one, hessian=None), options.cutoff) for one in division.held_out]
     return {"seconds": round(seconds, 1), "force_mae": force_error(model, unseen)}
 
 
