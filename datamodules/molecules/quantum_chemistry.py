@@ -18,6 +18,8 @@ from mlrim.units import BOHR, EV_TO_KJ_PER_MOL, HARTREE
 from mlrim.vibrations.molecules import external_modes
 
 BASIS = "6-31g*"
+START_BASIS = "sto-3g"
+"""Of the Hessian that the search for the equilibrium starts with."""
 THEORY = "RHF/6-31G* (five d functions)"
 
 ENERGY_TOLERANCE = 1e-11
@@ -29,6 +31,8 @@ RESPONSE_TOLERANCE = 1e-10
 MEMORY_MB = 2000
 TEMPERATURE = 298.15
 """K; of PySCF's thermal properties."""
+LONGEST_STEP = 0.2
+"""Å; of one atom in one step towards the equilibrium."""
 STEP = 0.01
 """Å; displacement for derivatives of the polarizability, whose error is of fourth order in it."""
 
@@ -55,7 +59,9 @@ class Calculation:
         UserError: PySCF is missing, or the equations did not converge.
     """
 
-    def __init__(self, numbers: Int[ndarray, "atoms"], positions: Float[ndarray, "atoms 3"]) -> None:
+    def __init__(
+        self, numbers: Int[ndarray, "atoms"], positions: Float[ndarray, "atoms 3"], basis: str = BASIS
+    ) -> None:
         pyscf = _pyscf()
         self.numbers = numbers
         self.positions = positions
@@ -63,7 +69,7 @@ class Calculation:
             (chemical_symbols[number], position)
             for number, position in zip(numbers, (positions / BOHR).tolist(), strict=True)
         ]
-        self.molecule = pyscf.gto.M(atom=atoms, unit="Bohr", basis=BASIS, verbose=0, max_memory=MEMORY_MB)
+        self.molecule = pyscf.gto.M(atom=atoms, unit="Bohr", basis=basis, verbose=0, max_memory=MEMORY_MB)
         self.field = pyscf.scf.RHF(self.molecule)
         self.field.conv_tol, self.field.conv_tol_grad = ENERGY_TOLERANCE, GRADIENT_TOLERANCE
         self.field.conv_tol_cpscf = RESPONSE_TOLERANCE
@@ -147,30 +153,54 @@ def polarizability_derivatives(
 
 
 def equilibrium(
-    numbers: Int[ndarray, "atoms"], positions: Float[ndarray, "atoms 3"], fmax: float = 1e-6, steps: int = 20
+    numbers: Int[ndarray, "atoms"], positions: Float[ndarray, "atoms 3"], fmax: float = 1e-6, steps: int = 40
 ) -> Float[ndarray, "atoms 3"]:
     """The geometry near `positions` without forces (to `fmax`, eV/Å), centred, Å.
 
-    Newton steps on the analytic Hessian without translations and rotations; symmetry of the start is kept.
+    Quasi-Newton steps without translations and rotations from the Hessian of a small basis, with updates of Broyden,
+    Fletcher, Goldfarb and Shanno; the symmetry of the start is kept.
 
     Raises:
         UserError: no such geometry within the number of steps.
     """
     masses = standard_masses(numbers)
     positions = positions - masses @ positions / masses.sum()
+    hessian = Calculation(numbers, positions, START_BASIS).hessian()[0]
+    forces = Calculation(numbers, positions).forces()
     for _ in range(steps):
-        calculation = Calculation(numbers, positions)
-        forces = calculation.forces()
         if np.abs(forces).max() < fmax:
             return positions
-        external = external_modes(positions, np.ones(len(numbers)))
-        projector = np.eye(3 * len(numbers)) - external @ external.T
-        values, vectors = np.linalg.eigh(projector @ calculation.hessian()[0] @ projector)
-        inside = np.abs(values) > 1e-3
-        components = (vectors.T @ forces.ravel())[inside] / np.abs(values[inside])
-        move = (vectors[:, inside] @ components).reshape(-1, 3)
-        positions = positions + move * min(1.0, 0.3 / np.abs(move).max())
+        move = _newton_step(positions, forces, hessian)
+        positions = positions + move
+        before, forces = forces, Calculation(numbers, positions).forces()
+        hessian = _updated(hessian, move.ravel(), (before - forces).ravel())
     raise UserError(f"no equilibrium within {steps} steps; the largest force is {np.abs(forces).max():.1e} eV/Å")
+
+
+def _newton_step(
+    positions: Float[ndarray, "atoms 3"],
+    forces: Float[ndarray, "atoms 3"],
+    hessian: Float[ndarray, "components components"],
+) -> Float[ndarray, "atoms 3"]:
+    """Downhill along every internal mode, at most `LONGEST_STEP` for any atom, Å."""
+    external = external_modes(positions, np.ones(len(positions)))
+    basis = np.linalg.svd(external)[0][:, external.shape[1] :]
+    values, vectors = np.linalg.eigh(basis.T @ hessian @ basis)
+    vectors = basis @ vectors
+    move = (vectors @ (vectors.T @ forces.ravel() / np.abs(values))).reshape(-1, 3)
+    return move * min(1.0, LONGEST_STEP / np.abs(move).max())
+
+
+def _updated(
+    hessian: Float[ndarray, "components components"],
+    move: Float[ndarray, "components"],
+    change: Float[ndarray, "components"],
+) -> Float[ndarray, "components components"]:
+    """The Hessian that also explains the last change of the gradient; as it was where that would not stay positive."""
+    curvature, along = float(move @ change), hessian @ move
+    if curvature <= 0:
+        return hessian
+    return hessian + np.outer(change, change) / curvature - np.outer(along, along) / float(move @ along)
 
 
 def harmonic_reference(
