@@ -202,7 +202,7 @@ def test_results_hold_no_autograd_graph_unless_they_train(energy, graph):
 def test_gradient_of_a_hessian_loss_is_the_slope_of_the_loss(graph):
     energy = network()
     vectors = directions(graph, 2)
-    weight = energy.radial.of_distance.weight
+    weight = energy.radial.of_distance
 
     def loss():
         return differentiate(energy, graph, training=True).products(vectors).pow(2).sum()
