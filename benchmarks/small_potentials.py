@@ -35,7 +35,7 @@ class Training:
     """A network and how long and how fast it is trained; the same for everything that is compared.
 
     Attributes:
-        channels: vectors and matrices of an atom; it has twice as many scalars.
+        channels: tensors of an atom, and channels of messages; an atom has twice as many scalar features.
         layers: exchanges between neighbours.
         cutoff: Å.
         steps: of the optimiser.
