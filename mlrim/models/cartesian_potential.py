@@ -15,9 +15,12 @@ from mlrim.configuration.types import Above, AtLeast
 from mlrim.derivatives.capabilities import ALL, Capabilities, declare
 from mlrim.graph.energy_graph import EnergyGraph
 from mlrim.nn.atomic_energies import AtomicEnergies
-from mlrim.nn.cartesian_layers import SCALARS, Densities, ElementPairs, Messages, Update
+from mlrim.nn.cartesian_layers import Densities, ElementPairs, Messages, Update, linear
 from mlrim.nn.edge_functions import EdgeFunctions
 from mlrim.nn.known_derivatives import SiLU
+
+FIRST_READOUT = 0.3
+"""Share of the scale that energies have before training."""
 
 
 class CartesianPotentialModel(AtomicEnergies):
@@ -65,8 +68,8 @@ class CartesianPotentialModel(AtomicEnergies):
             )
             for index in range(layers)
         )  # fmt: skip
-        self.pair_readout = nn.Linear(channels, 1, bias=False)
-        self.readout = nn.Sequential(nn.Linear(scalars, hidden), SiLU(), nn.Linear(hidden, 1))
+        self.pair_readout = linear(channels, 1, bias=False, gain=FIRST_READOUT)
+        self.readout = nn.Sequential(linear(scalars, hidden), SiLU(), linear(hidden, 1, gain=FIRST_READOUT))
 
     def atomic_energies(self, graph: EnergyGraph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, "atoms"]:
         """Learned energy of each atom in units of `scale`."""
@@ -76,7 +79,7 @@ class CartesianPotentialModel(AtomicEnergies):
         pairs = self.pair_readout(sums[0])
         scalars, tensors = self.updates[0](self.elements.of_elements(graph.numbers), sums)
         for messages, update in zip(self.messages, self.updates[1:], strict=True):
-            own = torch.cat([sums[SCALARS], tensors])
+            own = torch.cat([sums[:1], tensors])
             received = shrink * messages(edges, scalars)
             scalars, tensors = update(scalars, torch.cat([own, received], 2))
         return (pairs + self.readout(scalars))[:, 0]

@@ -20,12 +20,11 @@ from mlrim.nn.known_derivatives import SiLU
 
 RANKS = (0, 1, 1, 1, 2, 2, 2, 2, 2)
 """Rank of the tensor that each component belongs to."""
-SCALARS, VECTORS, MATRICES = slice(0, 1), slice(1, 4), slice(4, 9)
-TENSOR_PATHS = (1, 1, 2, 2)
-"""Ranks of what products give besides scalars: s v, T v, s T and v v."""
-N_INVARIANTS = 3
-"""Scalars that products give: s s, v·v and T:T."""
-N_GATES = len(TENSOR_PATHS) + 2
+VECTORS, MATRICES = slice(1, 4), slice(4, 9)
+GATED = (1, 2, 1, 2)
+"""Ranks of what an update's tensors are made of: products T v and v v, and the tensors v and T themselves."""
+N_INVARIANTS = 2
+"""Scalars that products give: v·v and T:T."""
 
 
 class ElementPairs(nn.Module):
@@ -50,9 +49,9 @@ class ElementPairs(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.3)
         self.of_properties = nn.Linear(properties.shape[1], features)
         self.network = nn.Sequential(
-            nn.Linear(2 * features, hidden), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(hidden, hidden), nn.SiLU(), nn.Dropout(dropout),
-            nn.Linear(hidden, outputs),
+            linear(2 * features, hidden, gain=1.5), nn.SiLU(), nn.Dropout(dropout),
+            linear(hidden, hidden, gain=1.5), nn.SiLU(), nn.Dropout(dropout),
+            linear(hidden, outputs, gain=1.5),
         )  # fmt: skip
 
     def of_elements(self, numbers: Int[Tensor, "*n"]) -> Float[Tensor, "*n features"]:
@@ -63,6 +62,15 @@ class ElementPairs(nn.Module):
         """The numbers of pairs of atomic numbers."""
         first, second = self.of_elements(elements)
         return self.network(torch.cat([first, second], -1))
+
+
+def linear(inputs: int, outputs: int, bias: bool = True, gain: float = 1.0) -> nn.Linear:
+    """A linear map that starts with as much variance as comes in, times a gain, and without a shift."""
+    layer = nn.Linear(inputs, outputs, bias)
+    nn.init.normal_(layer.weight, std=gain * inputs**-0.5)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 class Densities(nn.Module):
@@ -95,8 +103,8 @@ class Messages(nn.Module):
 
     def __init__(self, scalars: int, channels: int, functions: int) -> None:
         super().__init__()
-        self.send = nn.Linear(scalars, channels)
-        self.filters = nn.Linear(functions, channels, bias=False)
+        self.send = linear(scalars, channels)
+        self.filters = linear(functions, channels, bias=False)
 
     def forward(
         self, edges: Surroundings, scalars: Float[Tensor, "atoms scalars"]
@@ -138,22 +146,19 @@ class Update(nn.Module):
 
     products: Tensor
     gate_of_row: Tensor
-    collect: Tensor
 
     def __init__(self, scalars: int, inputs: int, channels: int, hidden: int, dropout: float, last: bool) -> None:
         super().__init__()
-        self.widths = [scalars, 0 if last else N_GATES * channels]
+        self.widths = [scalars, 0 if last else len(GATED) * channels]
         self.left, self.right = RankWise(inputs, channels), RankWise(inputs, channels)
         self.network = nn.Sequential(
-            nn.Linear(scalars + (1 + N_INVARIANTS) * channels, hidden), SiLU(), nn.Dropout(dropout),
-            nn.Linear(hidden, sum(self.widths)),
+            linear(scalars + (1 + N_INVARIANTS) * channels, hidden), SiLU(), nn.Dropout(dropout),
+            linear(hidden, sum(self.widths)),
         )  # fmt: skip
-        rows = torch.tensor([rank for rank in (*TENSOR_PATHS, 1, 2) for _ in range(2 * rank + 1)])
-        gates = torch.tensor([gate for gate, rank in enumerate((*TENSOR_PATHS, 1, 2)) for _ in range(2 * rank + 1)])
+        gate_of_row = torch.tensor([gate for gate, rank in enumerate(GATED) for _ in range(2 * rank + 1)])
         products = product_coefficients()
         self.register_buffer("products", products if not last else products[:N_INVARIANTS], persistent=False)
-        self.register_buffer("gate_of_row", gates, persistent=False)
-        self.register_buffer("collect", _rows_by_component(rows), persistent=False)
+        self.register_buffer("gate_of_row", gate_of_row, persistent=False)
 
     def forward(
         self, scalars: Float[Tensor, "atoms scalars"], tensors: Float[Tensor, "9 atoms inputs"]
@@ -166,9 +171,9 @@ class Update(nn.Module):
         change, gates = self.network(torch.cat([scalars, left[0], invariants], 1)).split(self.widths, 1)
         if not self.widths[1]:
             return scalars + change, None
-        by_row = gates.view(size, N_GATES, channels).transpose(0, 1).index_select(0, self.gate_of_row)
+        by_row = gates.view(size, len(GATED), channels).transpose(0, 1).index_select(0, self.gate_of_row)
         rows = torch.cat([products[N_INVARIANTS:], left[1:]]) * by_row
-        return scalars + change, (self.collect @ rows.view(len(rows), -1)).view(-1, size, channels)
+        return scalars + change, rows.view(2, N_ANGULAR - 1, size, channels).sum(0)
 
     def _products(
         self, left: Float[Tensor, "9 atoms channels"], right: Float[Tensor, "9 atoms channels"]
@@ -176,7 +181,6 @@ class Update(nn.Module):
         vectors = right[VECTORS]
         pairs = torch.cat(
             [
-                left[SCALARS] * right,
                 (left[VECTORS, None] * vectors).flatten(0, 1),
                 (left[MATRICES, None] * vectors).flatten(0, 1),
                 left[MATRICES] * right[MATRICES],
@@ -185,43 +189,30 @@ class Update(nn.Module):
         return (self.products @ pairs.view(len(pairs), -1)).view(-1, *pairs.shape[1:])
 
 
-def product_coefficients() -> Float[Tensor, "19 38"]:
-    """From products of components to s s, v·v, T:T, s v, T v, s T and the matrix of v v; exact in every precision.
+def product_coefficients() -> Float[Tensor, "10 29"]:
+    """From products of components to v·v, T:T, T v and the matrix of v v; exact in every precision.
 
-    Columns: a scalar with all nine, the vector's with the vector's, the matrix's with the vector's, and the matrix's
-    with themselves.
+    Columns: vectors with vectors, matrices with vectors, and components of matrices with themselves.
     """
-    columns = [
-        *((0, j) for j in range(9)),
-        *((i, j) for i in range(1, 9) for j in range(1, 4)),
-        *((i, i) for i in range(4, 9)),
-    ]
-    return torch.stack([_product_rows(i, j) for i, j in columns], 1)
+    columns = [*((i, j) for i in range(1, 9) for j in range(1, 4)), *((i, i) for i in range(4, 9))]
+    return torch.stack([_product_rows(_unit_tensor(i), _unit_tensor(j)) for i, j in columns], 1)
 
 
-def _product_rows(first: int, second: int) -> Float[Tensor, "19"]:
-    ranks = RANKS[first], RANKS[second]
-    left, right = _unit_tensor(first), _unit_tensor(second)
-    rows = [torch.zeros(size) for size in (1, 1, 1, 3, 3, 5, 5)]
-    if ranks == (0, 0):
-        rows[0][0] = 1
-    elif ranks == (0, 1):
-        rows[3] = right
-    elif ranks == (0, 2):
-        rows[5] = components(right)
-    elif ranks == (1, 1):
-        rows[1][0], rows[6] = left @ right, components(torch.outer(left, right) + torch.outer(right, left))
-    elif ranks == (2, 1):
-        rows[4] = left @ right
+def _product_rows(left: Tensor, right: Tensor) -> Float[Tensor, "10"]:
+    rows = [torch.zeros(size) for size in (1, 1, 3, 5)]
+    if left.ndim == 1:
+        rows[0][0], rows[3] = left @ right, components(torch.outer(left, right) + torch.outer(right, left))
+    elif right.ndim == 1:
+        rows[2] = left @ right
     else:
-        rows[2][0] = (left * right).sum()
+        rows[1][0] = (left * right).sum()
     return torch.cat(rows)
 
 
 def _unit_tensor(component: int) -> Tensor:
-    """The scalar, vector or matrix with a one in one component; matrices times 3/2, which makes them exact."""
+    """The vector or matrix with a one in one component; matrices times 3/2, which makes them exact."""
     if component < 4:
-        return torch.eye(3)[component - 1] if component else torch.ones(())
+        return torch.eye(3)[component - 1]
     found = torch.zeros(3, 3)
     if component < 7:
         a, b = OFF_DIAGONAL[component - 4]
@@ -236,17 +227,6 @@ def components(matrix: Float[Tensor, "3 3"]) -> Float[Tensor, "5"]:
     off_diagonal = [matrix[a, b] for a, b in OFF_DIAGONAL]
     xx, yy, zz = matrix.diagonal()
     return torch.stack([*off_diagonal, xx - yy, 2 * zz - xx - yy])
-
-
-def _rows_by_component(ranks: Int[Tensor, "rows"]) -> Float[Tensor, "8 rows"]:
-    """Ones where a row, of a tensor of this rank, belongs to one of the eight components of vectors and matrices."""
-    found = torch.zeros(8, len(ranks))
-    places = {1: 0, 2: 0}
-    for row, rank in enumerate(ranks.tolist()):
-        first, size = (0, 3) if rank == 1 else (3, 5)
-        found[first + places[rank] % size, row] = 1
-        places[rank] += 1
-    return found
 
 
 def _in_blocks(functions: Float[Tensor, "functions slots"]) -> Float[Tensor, "blocks room functions"]:
