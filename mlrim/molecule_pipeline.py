@@ -26,7 +26,7 @@ from mlrim.report.molecule.prediction import IMAGINARY, MoleculePrediction
 from mlrim.spectra.molecules import gas_spectra
 from mlrim.spectra.settings import SpectraSettings
 from mlrim.vibrations.ideal_gas import ideal_gas
-from mlrim.vibrations.molecular_spectra import symmetric_derivatives
+from mlrim.vibrations.molecular_spectra import DipoleDerivatives, symmetric_derivatives
 from mlrim.vibrations.molecular_symmetry import TOLERANCE, molecular_point_group
 from mlrim.vibrations.molecules import MolecularVibrations, molecular_vibrations
 
@@ -36,6 +36,10 @@ DISPLACEMENT = 0.1
 """How far the farthest atom is moved along an imaginary mode that is followed, Å."""
 MOST_FOLLOWED = 5
 """Imaginary modes are followed this often before the search is given up."""
+LARGE_CHANGE = 0.05
+"""Derivatives that symmetry changes by more than this share of the largest are of another geometry."""
+LARGE_MOVE = 0.1
+"""Derivatives are doubtful where the relaxation moves atoms by more than this, Å."""
 LARGE_EXTERNAL = 50.0
 """Translations and rotations above this (cm⁻¹) mean that the geometry is no stationary point."""
 
@@ -111,6 +115,7 @@ def predict_molecule(
     warnings += background_warnings(model)
     stage("spectra and thermochemistry")
     derivatives, changes = symmetric_derivatives(molecule.derivatives, found.vibrations.group)
+    warnings += derivative_warnings(molecule.derivatives, changes, found)
     spectra = gas_spectra(found.vibrations, derivatives, settings.spectra)
     return MoleculePrediction(
         name=molecule.name,
@@ -265,6 +270,22 @@ def stationary_warnings(found: Stationary, settings: MoleculeSettings) -> list[s
     external = float(np.abs(found.vibrations.external_cm1).max())
     if external > LARGE_EXTERNAL:
         warnings.append(f"translations and rotations had up to {external:.0f} cm⁻¹ before they were projected out")
+    return warnings
+
+
+def derivative_warnings(derivatives: DipoleDerivatives, changes: dict[str, float], found: Stationary) -> list[str]:
+    """Says that derivatives of dipole and polarisability do not belong to the geometry."""
+    known = {"dipole": derivatives.dipole, "polarizability": derivatives.polarizability}
+    sizes = {name: float(np.abs(values).max()) for name, values in known.items() if values is not None}
+    warnings = [
+        f"the point group {found.vibrations.group.symbol} changes the {name} derivatives by up to "
+        f"{100 * change / sizes[name]:.0f} %: they are of another geometry or order of atoms"
+        for name, change in changes.items()
+        if change > LARGE_CHANGE * sizes[name]
+    ]
+    moved = 0.0 if found.relaxation is None else found.relaxation.moved
+    if changes and moved > LARGE_MOVE:
+        warnings.append(f"intensities are rough: the derivatives are of the start, {moved:.2g} Å from the minimum")
     return warnings
 
 

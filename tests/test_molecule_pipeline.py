@@ -92,6 +92,14 @@ def test_intensities_are_absent_without_derivatives_and_there_with_them(read):
     assert set(found.absent) == {"raman"}
 
 
+def test_derivatives_of_another_geometry_are_doubted(read):
+    charges = np.array([-0.4, 0.3, 0.1, 0.0, 0.0])[:, None, None] * np.eye(3)
+    wrong = read(methane(1.3))._replace(derivatives=DipoleDerivatives(dipole=charges))
+    found = predict_molecule(wrong, SpringPredictor(), SETTINGS)
+    assert any("changes the dipole derivatives by up to 50 %" in warning for warning in found.warnings)
+    assert any("0.21 Å from the minimum" in warning for warning in found.warnings)
+
+
 def square():
     """Planar CH4: its forces keep it so, and the springs between hydrogens push it out of the plane."""
     atoms = methane()
