@@ -22,14 +22,13 @@ from mlrim.errors import UserError
 from mlrim.lattice.commensurate_cells import smallest_cell
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dynamics import LatticeDynamics, frequencies_from_eigenvalues
-from mlrim.lattice.force_constants import no_force_constants
 from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetric_rows import DIRECTIONS
 from mlrim.lattice.symmetry import space_group
 from mlrim.potential_settings import RelaxationSettings
 from mlrim.predictors import Predictor, require_energy
 from mlrim.relaxation import relax_crystal
-from mlrim.rim.background import background_hessian, background_of
+from mlrim.rim.background import background_hessian, short_range_background
 from mlrim.structures import InputStructure, primitive_crystal
 from mlrim.units import THZ_TO_CM1
 
@@ -140,9 +139,7 @@ def background_in(dynamics: LatticeDynamics, metadata: Mapping[str, Any]) -> Lat
     if not names:
         return None
     crystal, dipole = dynamics.crystal, dynamics.dipole if "dipole" in names else None
-    if "rim" not in names:
-        return LatticeDynamics(crystal, no_force_constants(crystal.n_atoms), dipole)
-    return LatticeDynamics(crystal, background_of(["rim"], crystal).short_range, dipole)
+    return LatticeDynamics(crystal, short_range_background(names, crystal, dipole), dipole)
 
 
 def searched_qpoints() -> Float[ndarray, "qpoints 3"]:

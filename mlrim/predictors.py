@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlrim.checkpoint import LoadedModel
+    from mlrim.lattice.dipole import DipoleInteraction
 
 CLASSICAL = ("rim", "shell", "fitted")
 """Names that stand for a classical model instead of a checkpoint; `fitted` needs known force constants."""
@@ -290,6 +291,9 @@ class PotentialPredictor:
                 short_range = add(short_range, rigid_ion_baseline(crystal, charges))
             if "dipole" in self.background:
                 long_range = as_long_range(charges)
+            used = known.long_range or long_range
+            if "smeared" in self.background and used is not None:
+                short_range = add(short_range, smearing_of(crystal, used))
             warnings += about_charges if "rim" in self.background or known.long_range is None else []
         if "dipole" not in self.background and known.long_range is not None:
             short_range = add(short_range, minus_dipoles(crystal, known.long_range, known.supercell))
@@ -308,15 +312,27 @@ def unseen_elements(crystal: Crystal, metadata: Mapping[str, Any]) -> list[str]:
 
 def minus_dipoles(crystal: Crystal, long_range: LongRange, supercell: Supercell | None) -> PairForceConstants:
     """Minus the dipole interaction as a supercell sees it, on its shortest vectors, eV/Å²."""
-    from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
     from mlrim.lattice.supercell import suggest_supercell_matrix
+
+    cell = Supercell(crystal, suggest_supercell_matrix(crystal) if supercell is None else supercell.matrix)
+    return unfold(-symmetric_dipoles(crystal, long_range).folded(cell), cell)
+
+
+def smearing_of(crystal: Crystal, long_range: LongRange) -> PairForceConstants:
+    """What Gaussian charges instead of points change at short distance, eV/Å²."""
+    from mlrim.rim.background import short_range_background
+
+    return short_range_background(["smeared"], crystal, symmetric_dipoles(crystal, long_range))
+
+
+def symmetric_dipoles(crystal: Crystal, long_range: LongRange) -> "DipoleInteraction":
+    """The dipole interaction of Born charges and ε∞ made symmetric and neutral."""
+    from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
     from mlrim.lattice.symmetry import space_group, symmetrize_site_tensors, symmetrize_tensor
 
     group = space_group(crystal)
     born = neutralize_born_charges(symmetrize_site_tensors(long_range.born_charges, group))
-    dipole = DipoleInteraction(crystal, born, symmetrize_tensor(long_range.dielectric, group))
-    cell = Supercell(crystal, suggest_supercell_matrix(crystal) if supercell is None else supercell.matrix)
-    return unfold(-dipole.folded(cell), cell)
+    return DipoleInteraction(crystal, born, symmetrize_tensor(long_range.dielectric, group))
 
 
 def rigid_ion_charges(crystal: Crystal, known: Known) -> tuple[Float[ndarray, "atoms"], list[str]]:

@@ -6,7 +6,7 @@ the splitting. Source: X. Gonze and C. Lee, Phys. Rev. B 55, 10355 (1997), eqs. 
 the special case Z* = q·1, ε = 1, so that this is the Coulomb part of a rigid-ion model too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from scipy.sparse import csr_array
 from scipy.special import erfc
 
 from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.force_constants import PairForceConstants
 from mlrim.lattice.neighbours import Pairs, concatenate_pairs, neighbour_pairs, on_site_pairs, pair_vectors
 from mlrim.lattice.supercell import Supercell
 from mlrim.units import COULOMB_EV_ANGSTROM
@@ -83,6 +84,29 @@ class DipoleInteraction:
         inverse = np.exp(-2j * np.pi * qpoints @ supercell.shifts.T) * weights[:, None] / supercell.n_cells
         compact = np.einsum("qijab,qk->ijkab", cell_phase, inverse, optimize=True).real
         return np.ascontiguousarray(compact.reshape(self.crystal.n_atoms, supercell.n_atoms, 3, 3))
+
+    def near_field(self, smearing: float) -> PairForceConstants:
+        """What point dipoles have more than dipoles of Gaussian charges; short-ranged, with the sum rule, eV/Å².
+
+        Points have a pole at each other's place, ions have not: at a nearest neighbour the interaction of points is
+        far larger than force constants are. It falls off as erfc(smearing · r); what is left of the interaction at
+        long distance, its limit q → 0 above all, is the same.
+
+        Args:
+            smearing: 1/Å, √½ over the width of the charges.
+        """
+        narrow = replace(self, ewald_parameter=smearing * np.sqrt(np.trace(self.dielectric) / 3))
+        pairs, _, blocks = narrow._bare_real_space
+        between = pairs.i.size - self.crystal.n_atoms  # the last are on-site terms
+        pairs, blocks = Pairs(*(part[:between] for part in pairs)), blocks[:between]
+        row_sums = np.zeros((self.crystal.n_atoms, 3, 3))
+        np.add.at(row_sums, pairs.i, blocks)
+        symmetric = (row_sums + row_sums.swapaxes(1, 2)) / 2
+        repair = self._antisymmetric_repair(row_sums - symmetric)
+        return PairForceConstants(
+            concatenate_pairs(pairs, on_site_pairs(self.crystal.n_atoms), repair[0]),
+            np.concatenate([blocks, -symmetric, repair[2]]),
+        )
 
     @cached_property
     def _width(self) -> float:

@@ -1,9 +1,10 @@
 """The parts of an energy that are not learned: quadratic in the displacements from a reference structure.
 
-    E(x) = E_network(x) + ½ u·Φ·u,   u = x − x₀,   Φ = Φ_dipole (+ Φ_rigid ions)
+    E(x) = E_network(x) + ½ u·Φ·u,   u = x − x₀,   Φ = Φ_dipole (− Φ_near) (+ Φ_rigid ions)
 
 Networks see a few Å; the dipole interaction reaches further, and rigid ions know some of the rest. Both are taken out
-of what a network is trained on, in the cell of the label, and added to what it predicts.
+of what a network is trained on, in the cell of the label, and added to what it predicts. At short distance, where ions
+are no points, the interaction of point dipoles is nothing that helps: Φ_near leaves that part to the network.
 """
 
 from collections.abc import Sequence
@@ -17,14 +18,18 @@ from mlrim.lattice.commensurate_cells import dense_hessian, relative_images
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
-from mlrim.lattice.force_constants import no_force_constants
+from mlrim.lattice.force_constants import PairForceConstants, add, no_force_constants
 from mlrim.lattice.supercell import Supercell
 from mlrim.rim.charges import DEFAULT_SCALE, formal_charges
 from mlrim.rim.rigid_ion import RigidIonModel
 from mlrim.rim.transfer import transferable_short_range
 
-BACKGROUNDS = ("dipole", "rim")
-"""dipole: the dipole interaction of Z* and ε∞; rim: the short-ranged part of the rigid-ion model."""
+BACKGROUNDS = ("dipole", "smeared", "rim")
+"""dipole: the dipole interaction of Z* and ε∞; smeared: of Gaussian charges instead of points; rim: the short-ranged
+part of the rigid-ion model."""
+
+SMEARING = 0.5
+"""1/Å: at 5 Å smeared dipoles interact as points do to 4·10⁻⁴, at 2 Å they have lost most of the pole."""
 
 
 def background_of(
@@ -48,22 +53,40 @@ def background_of(
         UserError: a name is not among BACKGROUNDS.
     """
     check_names(names)
-    ions = np.zeros(crystal.n_atoms)
-    if "rim" in names or born_charges is None or dielectric is None:
-        ions = DEFAULT_SCALE * (formal_charges(crystal).charges if charges is None else charges)
-    if born_charges is None or dielectric is None:
-        born_charges, dielectric = ions[:, None, None] * np.eye(3), np.eye(3)
-    short_range, dipole = no_force_constants(crystal.n_atoms), None
-    if "rim" in names:
-        model = RigidIonModel(crystal, ions, *transferable_short_range(crystal, ions))
-        short_range = model.short_range_force_constants()
+    dipole = None
     if "dipole" in names:
+        if born_charges is None or dielectric is None:
+            born_charges, dielectric = _ionic_charges(crystal, charges)[:, None, None] * np.eye(3), np.eye(3)
         dipole = DipoleInteraction(crystal, born_charges, dielectric)
-    return LatticeDynamics(crystal, short_range, dipole)
+    return LatticeDynamics(crystal, short_range_background(names, crystal, dipole, charges), dipole)
+
+
+def short_range_background(
+    names: Sequence[str],
+    crystal: Crystal,
+    dipole: DipoleInteraction | None,
+    charges: Float[ndarray, "atoms"] | None = None,
+) -> PairForceConstants:
+    """What some backgrounds add to a dipole interaction; arguments as for `background_of`."""
+    short_range = no_force_constants(crystal.n_atoms)
+    if "rim" in names:
+        ions = _ionic_charges(crystal, charges)
+        model = RigidIonModel(crystal, ions, *transferable_short_range(crystal, ions))
+        short_range = add(short_range, model.short_range_force_constants())
+    if dipole is not None and "smeared" in names:
+        pairs, blocks = dipole.near_field(SMEARING)
+        short_range = add(short_range, PairForceConstants(pairs, -blocks))
+    return short_range
+
+
+def _ionic_charges(crystal: Crystal, charges: Float[ndarray, "atoms"] | None) -> Float[ndarray, "atoms"]:
+    return DEFAULT_SCALE * (formal_charges(crystal).charges if charges is None else charges)
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Raise UserError for a background that is not known or is named twice."""
+    """Raise UserError for a background that is not known or is named twice, or that needs another."""
+    if "smeared" in names and "dipole" not in names:
+        raise UserError("background: smeared is how the dipole interaction is taken; name dipole as well")
     unknown = [name for name in names if name not in BACKGROUNDS]
     if unknown or len(set(names)) < len(names):
         raise UserError(

@@ -118,7 +118,7 @@ def test_records_without_born_charges_use_rigid_ions(record: Record) -> None:
     assert np.abs(hessian - known).max() > 0.1
 
 
-@pytest.mark.parametrize("background", [(), ("dipole",), ("dipole", "rim")])
+@pytest.mark.parametrize("background", [(), ("dipole",), ("dipole", "smeared"), ("dipole", "rim")])
 def test_forces_of_displaced_supercells_are_the_linear_response_of_the_target(record: Record, background) -> None:
     """To first order; what is left are third derivatives times 0.01 Å."""
     settings = replace(EVERYTHING, background=background)
@@ -175,7 +175,7 @@ def test_limits_choose_the_cells(record: Record) -> None:
 
 
 def test_an_unknown_background_is_refused(record: Record) -> None:
-    with pytest.raises(UserError, match="dipole, rim"):
+    with pytest.raises(UserError, match="dipole, smeared, rim"):
         crystal_energies(record, EnergySettings(background=("shell",)))
 
 

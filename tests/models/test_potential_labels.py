@@ -33,7 +33,9 @@ def records(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "background", [("dipole",), ("dipole", "rim"), ()], ids=["dipole", "dipole and rim", "nothing"]
+    "background",
+    [("dipole",), ("dipole", "smeared"), ("dipole", "rim"), ()],
+    ids=["dipole", "smeared dipole", "dipole and rim", "nothing"],
 )
 def test_predictions_add_what_labels_took_out(records, background):
     energy = small_network("cartesian_potential")

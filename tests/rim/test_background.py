@@ -6,9 +6,13 @@ from hypothesis import given, settings
 
 from mlrim.errors import UserError
 from mlrim.lattice.commensurate_cells import dense_hessian
+from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.lattice.force_constants import acoustic_residual, fold, symmetrize_compact
+from mlrim.lattice.neighbours import pair_vectors
 from mlrim.lattice.supercell import Supercell
-from mlrim.rim.background import background_hessian, background_of, harmonic_forces
+from mlrim.rim.background import SMEARING, background_hessian, background_of, harmonic_forces
 from mlrim.rim.rigid_ion import rigid_ion_model
+from mlrim.units import COULOMB_EV_ANGSTROM
 from tests.lattice.crystals import (
     fluorite,
     random_born_charges,
@@ -46,7 +50,7 @@ def test_half_known_responses_are_not_known():
 
 @pytest.mark.parametrize("names", [["dipol"], ["rim", "rim"]])
 def test_unknown_and_repeated_parts_are_refused(names):
-    with pytest.raises(UserError, match="dipole, rim"):
+    with pytest.raises(UserError, match="dipole, smeared, rim"):
         background_of(names, rutile())
 
 
@@ -79,3 +83,54 @@ def test_a_full_hessian_does_not_know_which_cell_is_home():
         fractional = difference @ np.linalg.inv(supercell.lattice)
         image = int(np.abs(fractional - np.round(fractional)).sum(axis=1).argmin())
         np.testing.assert_allclose(full[i, :, j], compact[home, image], atol=1e-12)
+
+
+def gaussian_dipoles(crystal, born, dielectric, smearing, qpoint):
+    """Φ(q) of Gaussian charges by one sum over reciprocal vectors, which needs no Ewald splitting; eV/Å²."""
+    width = smearing * np.sqrt(np.trace(dielectric) / 3)
+    integers = np.stack(np.meshgrid(*[np.arange(-9, 10)] * 3, indexing="ij"), -1).reshape(-1, 3)
+    total = np.zeros((crystal.n_atoms, crystal.n_atoms, 3, 3), dtype=complex)
+    for integer in integers:
+        vector = 2 * np.pi * (integer + qpoint) @ crystal.reciprocal
+        square = vector @ dielectric @ vector
+        if square > 1e-12:
+            charges = np.einsum("a,nab->nb", vector, born)
+            phase = np.exp(-2j * np.pi * crystal.fractional @ integer)
+            strength = 4 * np.pi * COULOMB_EV_ANGSTROM / crystal.volume * np.exp(-square / (4 * width**2)) / square
+            ends = charges * phase[:, None]
+            total += strength * np.einsum("ia,jb->ijab", ends.conj(), ends)
+    return total
+
+
+@pytest.mark.parametrize("crystal", [rutile(), fluorite(5.4)], ids=["rutile", "fluorite"])
+def test_smeared_dipoles_are_gaussian_charges(crystal):
+    """Against their own lattice sum, on-site blocks by the sum rule; Born charges with the symmetry of the sites."""
+    born = np.where(crystal.numbers == crystal.numbers[0], 4.0, -2.0)[:, None, None] * np.diag([1.0, 1.0, 1.2])
+    dielectric = np.diag([5.0, 5.0, 6.0])
+    background = background_of(["dipole", "smeared"], crystal, born, dielectric)
+    at_gamma = gaussian_dipoles(crystal, born, dielectric, SMEARING, np.zeros(3)).sum(axis=1)
+    atoms, roots = np.arange(crystal.n_atoms), np.sqrt(np.repeat(crystal.masses, 3))
+    for qpoint in QPOINTS:
+        expected = gaussian_dipoles(crystal, born, dielectric, SMEARING, qpoint)
+        expected[atoms, atoms] -= at_gamma
+        found = background.dynamical_matrices(qpoint[None])[0] * roots[:, None] * roots
+        np.testing.assert_allclose(found, expected.transpose(0, 2, 1, 3).reshape(found.shape), atol=1e-8)
+
+
+@given(seeds)
+@settings(max_examples=5, deadline=None)
+def test_what_smearing_takes_away_keeps_the_sum_rule_and_the_permutation_symmetry(seed):
+    crystal = random_crystal(seed)
+    dipole = DipoleInteraction(crystal, random_born_charges(seed), random_dielectric(seed))
+    near = dipole.near_field(SMEARING)
+    assert acoustic_residual(near, crystal.n_atoms) < 1e-9
+    folded = fold(near, Supercell(crystal, np.diag([2, 1, 2])))
+    np.testing.assert_allclose(folded, symmetrize_compact(folded, Supercell(crystal, np.diag([2, 1, 2]))), atol=1e-9)
+    lengths = np.linalg.norm(pair_vectors(crystal, near.pairs), axis=1)
+    far = np.abs(near.blocks[lengths > 9]).max()
+    assert far < 1e-6 * np.abs(near.blocks).max()
+
+
+def test_smearing_needs_dipoles():
+    with pytest.raises(UserError, match="name dipole"):
+        background_of(["smeared"], rutile())
