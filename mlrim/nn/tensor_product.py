@@ -23,7 +23,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-SPARE, SPARE_PLACES = 0.25, 256
+SPARE, SPARE_PLACES = 0.15, 256
 """Share of the places for neighbours that may be empty, and a number of empty ones that is too small to matter."""
 
 
