@@ -3,10 +3,14 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
 
 from datamodules.build import BuildOptions, build
 from datamodules.configuration_datamodule import ConfigurationDataModule, split_configurations
@@ -14,6 +18,7 @@ from datamodules.configurations import ConfigurationEntry, ConfigurationStore
 from datamodules.energy_datamodule import EnergyDataModule
 from datamodules.energy_dataset import LabelChoice, drawn_evenly
 from datamodules.mixed_batches import MixedBatches
+from mlrim.configuration.training import data_problems
 from mlrim.errors import UserError
 from mlrim.graph.energy_labels import LabelledGraph
 from tests.datamodules.archives import rocksalt_archives
@@ -234,3 +239,36 @@ def _single(found: list[LabelledGraph]) -> list[LabelledGraph]:
             )
             single.append(batch._replace(graph=graph))
     return single
+
+
+def composed(repository: Path, *overrides: str) -> dict[str, Any]:
+    """The resolved `data` and what is checked with it, of train.py with these arguments."""
+    with initialize_config_dir(str(repository / "configs"), version_base="1.3"):
+        config = compose("train", overrides=["experiment=hessian_embedded", *overrides])
+    kept = {name: config[name] for name in ("baseline", "label")}
+    return kept | {"data": OmegaConf.to_container(config.data, resolve=True)}
+
+
+def test_a_second_data_set_is_one_line_of_an_experiment(repository: Path, path: Path, molecules: Path) -> None:
+    both = [f"data.path={path}", f"data.configurations.path={molecules}", "quiet=true", "data.sample_workers=0"]
+    config = composed(repository, "+data@data.configurations=energy_molecules", *both)
+    assert list(data_problems(config)) == []
+    data = instantiate(config["data"])
+    assert data.evaluation_names == ["gamma", "wave", "configurations"]
+    assert data.configurations.cutoff == data.reading.cutoff == 5.0
+    shown = Counter(_kind(sample) for sample in _single(batches(data)))
+    assert shown["molecule"] == 4 * shown["cell"]
+
+
+def test_data_sets_that_are_not_there_are_found_before_anything_runs(
+    repository: Path, path: Path, molecules: Path
+) -> None:
+    def locations(*overrides: str) -> list[str]:
+        return [problem.location for problem in data_problems(composed(repository, *overrides))]
+
+    second = "+data@data.configurations=energy_molecules"
+    assert locations(f"data.path={path}", second, "data.configurations.path=nowhere") == ["data.configurations.path"]
+    assert locations(f"data.path={molecules}") == ["data.path"], "molecules are no crystals"
+    assert locations("data=energy_molecules", f"data.path={path}") == ["data.path"], "crystals are no configurations"
+    assert locations("data=energy_molecules", f"data.path={molecules}") == []
+    assert locations(f"data.path={path}", "+data.configurations.path=x") == ["data.configurations"]
