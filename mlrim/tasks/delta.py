@@ -12,6 +12,7 @@ from torchmetrics import CatMetric, MeanMetric
 
 from mlrim.configuration.types import Above
 from mlrim.models.delta import DeltaModel, DeltaStatistics, fit_log_scale, reduced_pair_distance
+from mlrim.tasks.fine_tuning import take_over
 from mlrim.tasks.losses import block_loss, fold_blocks, mode_errors, mode_loss
 from mlrim.tasks.metrics import component_error, optical_frequencies
 from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
@@ -28,6 +29,7 @@ class DeltaTask(LightningModule):
 
     Args:
         model: the network.
+        start: checkpoint or exported folder whose weights and statistics training starts from.
         learning_rate: peak of the schedule.
         weight_decay: of AdamW, on matrices only.
         schedule: "cosine": linear warm-up, then half a cosine to zero at the last step; "restarts": the ML-RIM
@@ -48,6 +50,7 @@ class DeltaTask(LightningModule):
     def __init__(
         self,
         model: DeltaModel,
+        start: str | None = None,
         learning_rate: float = 1e-3,
         weight_decay: float = 1e-5,
         schedule: Literal["cosine", "restarts"] = "cosine",
@@ -63,7 +66,7 @@ class DeltaTask(LightningModule):
         saturation: Annotated[float, Above(0)] = 300.0,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.start = model, start
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.schedule, self.warmup, self.restart_epochs = schedule, warmup, restart_epochs
         self.max_hours = max_hours
@@ -75,8 +78,10 @@ class DeltaTask(LightningModule):
             self.add_module(f"{stage}_gamma", CatMetric())
 
     def setup(self, stage: str) -> None:
-        """Before training, put the training set's statistics into the network."""
-        if stage == "fit":
+        """Before training, take over a given start, or the training set's statistics."""
+        if stage == "fit" and self.start is not None:
+            take_over(self.model, self.start)
+        elif stage == "fit":
             datamodule = self.trainer.datamodule  # type: ignore[attr-defined]
             self.model.set_statistics(delta_statistics(datamodule.training_samples()))
 

@@ -10,10 +10,9 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torchmetrics import CatMetric
 
-from mlrim.checkpoint import load_model
 from mlrim.configuration.types import Above, AtLeast
-from mlrim.errors import UserError
 from mlrim.models.response import Response, ResponseModel, ResponseStatistics, dielectric_tensor
+from mlrim.tasks.fine_tuning import take_over
 from mlrim.tasks.raman_loss import raman_losses
 from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
 
@@ -73,19 +72,9 @@ class ResponseTask(LightningModule):
         if self.start is None:
             self.model.set_statistics(statistics)
             return
-        self._take_over(self.start)
+        take_over(self.model, self.start)
         if not self.model.knows_raman:
             self.model.raman_scale.fill_(statistics.raman)
-
-    def _take_over(self, start: str) -> None:
-        try:
-            self.model.load_state_dict(load_model(start, kind="response").model.state_dict())
-        except RuntimeError as error:
-            raise UserError(
-                f"task.start={start} holds a response model of another size or shape; give model.… the values that it "
-                "was trained with (they are in config.json of its folder or .hydra/config.yaml of its run). "
-                f"First difference: {str(error).splitlines()[1].strip()}"
-            ) from error
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """The loss of one batch."""

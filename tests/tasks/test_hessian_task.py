@@ -18,7 +18,7 @@ from mlrim.tasks.probes import ProbeMixture
 from tests.tasks.teacher import doubled, labelled, molecule, silicon
 from tests.tasks.two_hessian_processes import Step, gradients, samples, task
 
-SIZES = {"scalars": 8, "vectors": 4, "matrices": 4, "hidden": 16, "element_hidden": 16, "cutoff": 3.8}
+SIZES = {"scalars": 8, "channels": 4, "messages": 4, "hidden": 16, "element_hidden": 16, "cutoff": 3.8}
 
 
 class Crystals(LightningDataModule):
@@ -57,14 +57,17 @@ def crystals():
     return [labelled(silicon()), labelled(doubled(silicon()))]
 
 
+@pytest.mark.slow
 def test_a_crystal_can_be_learned_by_heart(tmp_path):
-    """Modes, forces and the energy of silicon, from a network that knows nothing."""
+    """Frequencies and forces of silicon, from a network that knows nothing."""
     data = Crystals(crystals())
-    learner = HessianTask(small(), ProbeMixture(4, 0.5, 0.25, 0.0, 0.25), LossOptions(energy=1.0), learning_rate=1e-2)
-    runner = trainer(tmp_path, max_epochs=250, limit_val_batches=0, gradient_clip_val=1.0)
+    torch.manual_seed(0)
+    model = CartesianPotentialModel(16, 8, 8, hidden=32, element_hidden=16, cutoff=3.8)
+    learner = HessianTask(model, ProbeMixture(4, 0.5, 0.25, 0.0, 0.25), learning_rate=1e-2, weight_decay=0.0)
+    runner = trainer(tmp_path, max_epochs=400, limit_val_batches=0, gradient_clip_val=1.0)
     runner.fit(learner, datamodule=data)
     (figures,) = runner.test(learner, datamodule=data, verbose=False)
-    assert figures["test/gamma_mae"] < 8.0  # cm⁻¹, of about 600
+    assert figures["test/gamma_mae"] < 12.0  # cm⁻¹, of about 600
     assert figures["test/gamma_norm"] < 0.04
     assert figures["test/gamma_forces"] < 10.0
     assert figures["test/gamma_mae_count"] == 2
