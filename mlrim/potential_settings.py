@@ -17,6 +17,7 @@ class PotentialSettings:
         method: the way; see `mlrim.models.potential_predictor`.
         min_length: least distance (Å) of an atom of the supercell from its own images.
         max_atoms: most atoms of it.
+        memory: GiB up to which extended graphs are chosen.
         displacement: of the atoms, Å, for finite displacements.
         precision: of the network and of all derivatives.
     """
@@ -24,6 +25,7 @@ class PotentialSettings:
     method: Method = "auto"
     min_length: Annotated[float, AtLeast(0)] = 16.0
     max_atoms: Annotated[int, AtLeast(1)] = 1000
+    memory: Annotated[float, AtLeast(0)] = 2.0
     displacement: Annotated[float, Above(0)] = 0.01
     precision: Literal["double", "single"] = "double"
 

@@ -9,7 +9,7 @@
 
 Extended graphs of networks with several layers hold thousands of atoms. In a periodic supercell the states of all atoms
 are right however small it is; only force constants that reach further than half of it are folded back, and those of
-trained networks are small. `auto` therefore takes the first where it is not larger than the second may be.
+trained networks are small. `auto` takes the first unless it needs too much memory or ten times as many atoms.
 """
 
 from dataclasses import dataclass, field
@@ -23,6 +23,7 @@ from torch import nn
 
 from mlrim.derivatives.bloch import dynamical_matrices, unroll
 from mlrim.derivatives.capabilities import Derivative, capabilities_of
+from mlrim.derivatives.engine import differentiate
 from mlrim.derivatives.rows import (
     bloch_constants,
     displacement_constants,
@@ -30,6 +31,7 @@ from mlrim.derivatives.rows import (
     supercell_row_constants,
 )
 from mlrim.errors import UserError
+from mlrim.graph.energy_graph import periodic_graph
 from mlrim.graph.extended_graph import ExtendedGraph
 from mlrim.lattice.compact_supercells import compact_supercell, image_distance
 from mlrim.lattice.crystal import Crystal
@@ -40,6 +42,8 @@ from mlrim.lattice.symmetric_rows import inequivalent_probes
 from mlrim.lattice.symmetry import SpaceGroup, operations_of, space_group
 from mlrim.potential_settings import PotentialSettings
 
+WORTH_UNROLLING = 10
+"""Surroundings of an atom may hold so many times the atoms of the supercell; those at their rim have few neighbours."""
 BOUNDARY = 0.9
 """Pairs longer than this share of half the distance of images are at the boundary of a supercell."""
 
@@ -88,7 +92,21 @@ class PotentialPhonons:
             return "supercell"
         reach = 2 * capabilities.hops * cutoff_of(self.energy)
         atoms = self.crystal.n_atoms * 4 / 3 * np.pi * reach**3 / self.crystal.volume
-        return "extended" if atoms <= self.settings.max_atoms else "supercell"
+        if atoms > WORTH_UNROLLING * self.supercell.n_atoms:
+            return "supercell"
+        return "extended" if atoms * self._memory_per_atom <= self.settings.memory else "supercell"
+
+    @property
+    def _memory_per_atom(self) -> float:
+        """GiB that second derivatives of the energy take for each atom more, counted on one and two cells."""
+        one, two = (self._memory(Supercell(self.crystal, np.diag([multiple, 1, 1]))) for multiple in (1, 2))
+        return (two - one) / self.crystal.n_atoms
+
+    def _memory(self, supercell: Supercell) -> float:
+        """GiB that one product with the Hessian of a cell goes through."""
+        graph = periodic_graph(supercell.to_crystal(), cutoff_of(self.energy), self._dtype).to(self._device)
+        much = float(2**20)
+        return much / differentiate(self.energy, graph, memory=much).chunk
 
     @cached_property
     def description(self) -> str:

@@ -80,6 +80,11 @@ def test_the_extended_way_is_taken_where_it_is_small():
     assert short.n_products == 1
     far = PotentialPhonons(small_network("potential"), rutile(), PotentialSettings(min_length=6.0, max_atoms=100))
     assert far.method == "supercell"
+    wide = PotentialPhonons(small_network("potential"), rutile(), PotentialSettings(min_length=14.0, memory=100.0))
+    assert wide.method == "extended"
+    assert 1e-6 < wide._memory_per_atom < 1e-2
+    lean = PotentialPhonons(small_network("potential"), rutile(), PotentialSettings(min_length=14.0, memory=1e-3))
+    assert lean.method == "supercell"
     assert f"{far.supercell.n_atoms} atoms" in far.description
     assert far.supercell.n_atoms <= 100
 
