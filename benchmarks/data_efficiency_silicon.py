@@ -38,12 +38,14 @@ class Options:
     configurations: list[int] = field(default_factory=lambda: [1, 4, 16])
     repeats: Annotated[int, AtLeast(1)] = 2
     per_batch: Annotated[int, AtLeast(1)] = 2
-    """Displaced cells in a batch; as many of the cells with Hessians, where there are any."""
+    """Displaced cells in a batch; all cells with Hessians are in every batch, where there are any."""
     channels: Annotated[int, AtLeast(1)] = 8
     layers: Annotated[int, AtLeast(1)] = 2
     cutoff: float = 4.4
     steps: Annotated[int, AtLeast(1)] = 400
     learning_rate: float = 5e-3
+    probes: Annotated[int, AtLeast(1)] = 4
+    """Products with each Hessian in a step."""
     labels: Path = STORED
     minutes: float | None = None
     """No training is started after so long; the next call goes on."""
@@ -52,7 +54,7 @@ class Options:
     @property
     def training(self) -> Training:
         """The network and its training."""
-        return Training(self.channels, self.layers, self.cutoff, self.steps, self.learning_rate)
+        return Training(self.channels, self.layers, self.cutoff, self.steps, self.learning_rate, self.probes)
 
 
 def run(options: Options) -> None:
@@ -89,7 +91,7 @@ def check(options: Options, labels: SiliconLabels) -> None:
 def measure(labels: SiliconLabels, options: Options, arm: str, configurations: int, repeat: int) -> Mapping[str, Any]:
     """Train one network and compare it with LAMMPS; repeats take other configurations and other initial weights."""
     known = training_set(labels, arm, configurations, repeat * configurations, options.cutoff)
-    parts = [Part(known.displaced, options.per_batch), Part(known.cells, options.per_batch)]
+    parts = [Part(known.displaced, options.per_batch), Part(known.cells, len(known.cells))]
     model, seconds = train(options.training, parts, seed=repeat)
     dynamics, qpoints = predicted(model), zone().commensurate_qpoints
     error = zone_error(dynamics.dynamical_matrices(qpoints), truth(labels).dynamical_matrices(qpoints))

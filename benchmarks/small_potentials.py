@@ -23,10 +23,11 @@ from mlrim.graph.energy_labels import LabelledGraph, join_labelled
 from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.tasks.hessian import HessianTask
 from mlrim.tasks.hessian_losses import LossOptions
+from mlrim.tasks.probes import ProbeMixture
 
 CLIP = 10.0
 """Largest norm of a gradient."""
-KNEE = 0.02
+KNEE = 0.05
 """Errors smaller than this, in the units of the losses, count by their square: what networks of one substance reach."""
 
 
@@ -40,6 +41,7 @@ class Training:
         cutoff: Å.
         steps: of the optimiser.
         learning_rate: its peak.
+        probes: products with each Hessian in a step.
     """
 
     channels: int = 8
@@ -47,6 +49,7 @@ class Training:
     cutoff: float = 5.0
     steps: int = 300
     learning_rate: float = 3e-3
+    probes: int = 1
 
     def network(self, seed: int) -> CartesianPotentialModel:
         """With random weights."""
@@ -132,7 +135,8 @@ def train(training: Training, parts: Sequence[Part], seed: int) -> tuple[Cartesi
 
 def fit(model: CartesianPotentialModel, datamodule: LightningDataModule, training: Training, seed: int) -> float:
     """Train a potential on a data module; returns the seconds of processor time it took."""
-    task = HessianTask(model, losses=LossOptions(knee=KNEE), learning_rate=training.learning_rate, seed=seed)
+    probes, losses = ProbeMixture(count=training.probes), LossOptions(knee=KNEE)
+    task = HessianTask(model, probes, losses, learning_rate=training.learning_rate, seed=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
         trainer = Trainer(
