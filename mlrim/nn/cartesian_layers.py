@@ -93,7 +93,7 @@ class Densities(nn.Module):
         blocks = torch.bmm(edges.angular, _in_blocks(edges.radial))
         groups = blocks.new_zeros(len(around.group_receiver), *blocks.shape[1:])
         mixed = self.radial(groups.index_add(0, around.block_group, blocks).transpose(0, 1))
-        of_pairs = weights.view(len(weights), 3, -1).transpose(0, 1).index_select(0, self.radial.ranks)
+        of_pairs = weights.view(len(weights), 3, mixed.shape[2]).transpose(0, 1).index_select(0, self.radial.ranks)
         weighted = mixed * of_pairs.index_select(1, around.group_pair)
         return weighted.new_zeros(N_ANGULAR, n_atoms, weighted.shape[2]).index_add(1, around.group_receiver, weighted)
 
