@@ -27,6 +27,8 @@ STRESS_UNIT = 0.01
 """eV/Å³"""
 FREQUENCY_UNIT = 100.0
 """cm⁻¹"""
+SOFTEST = 100.0
+"""cm⁻¹, lowest frequency at which errors of products are counted."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class LossOptions:
             product's error is above `knee`, so that wild labels do not dominate. Columns have the mean absolute error.
         knee: errors of energies, forces, stresses and products are squared below and linear above, in the units
             of the terms; 0 for absolute errors.
-        reference: cm⁻¹; an error of a squared frequency counts as that of a mode of this frequency.
+        reference: cm⁻¹; an error of a squared frequency counts as that of a mode of this frequency; none for the
+            root-mean-square frequency of each graph.
         softening: cm⁻¹, see `mode_terms`.
         saturation: cm⁻¹, see `mode_terms`.
         sources: weight of each data set by its number; the rest have 1.
@@ -59,7 +62,7 @@ class LossOptions:
     products: Annotated[float, AtLeast(0)] = 1.0
     form: Literal["huber", "square"] = "huber"
     knee: Annotated[float, AtLeast(0)] = 0.1
-    reference: Annotated[float, Above(0)] = 300.0
+    reference: Annotated[float, Above(0)] | None = None
     softening: Annotated[float, AtLeast(0)] = 40.0
     saturation: Annotated[float, Above(0)] = 300.0
     sources: list[float] = field(default_factory=list)
@@ -81,7 +84,7 @@ def loss_terms(evaluation: Evaluation, options: LossOptions) -> dict[str, Float[
         "energy": energy_errors(evaluation.energy, graph, labels, options.knee),
         "forces": force_errors(evaluation.forces, graph, labels, options.knee),
         "stress": stress_errors(evaluation.stress, labels, options.knee),
-        "products": product_terms(errors, probes, graph, options),
+        "products": product_terms(errors, probes, evaluation.batch, options),
         "shift": shift,
         "mixing": mixing,
     }
@@ -145,14 +148,16 @@ def product_errors(evaluation: Evaluation) -> Float[Tensor, "probes atoms 3"]:
 
 
 def product_terms(
-    errors: Float[Tensor, "probes atoms 3"], probes: Probes, graph: EnergyGraph, options: LossOptions
+    errors: Float[Tensor, "probes atoms 3"], probes: Probes, batch: LabelledGraph, options: LossOptions
 ) -> GraphErrors:
     """Errors of mass-weighted products with columns, Gaussian and Rademacher probes, in units of 100 cm⁻¹.
 
     Squared norms for Gaussian and Rademacher probes (softened or not), sums of absolute components for columns; mean
     over the probes. What an error of ω² means for ω is that of a mode at the frequency `reference`.
     """
-    scaled = errors * (SQRT_EIGENVALUE_TO_CM1**2 / (2 * options.reference) / FREQUENCY_UNIT)
+    graph = batch.graph
+    scale = SQRT_EIGENVALUE_TO_CM1**2 / (2 * FREQUENCY_UNIT) / reference_frequencies(batch.labels, options)
+    scaled = errors * scale[graph.atom_graph][:, None]
     square = _sum_over_atoms(scaled.square().sum(2), graph)
     dense = square if options.form == "square" else softened(square, options.knee)
     absolute = _sum_over_atoms(scaled.abs().sum(2), graph)
@@ -160,6 +165,14 @@ def product_terms(
     counted = probes.kinds > KINDS.index("modes")
     count = counted.sum(0)
     return GraphErrors((values * counted).sum(0) / count.clamp(min=1), count > 0)
+
+
+def reference_frequencies(labels: EnergyLabels, options: LossOptions) -> Float[Tensor, "graphs"]:
+    """Frequency at which errors of ω² are counted for each graph, cm⁻¹; 100 cm⁻¹ at least."""
+    if options.reference is not None:
+        return torch.full_like(labels.energy, options.reference)
+    squares = [values.square().mean() if len(values) else values.new_zeros(()) for values in labels.frequencies]
+    return torch.stack(squares).sqrt().clamp(min=SOFTEST)
 
 
 def mode_terms(

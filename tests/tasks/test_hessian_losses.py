@@ -96,8 +96,23 @@ def test_columns_give_the_mean_absolute_error_of_the_matrix():
     (found,) = differentiate(student, batch.graph).hessian()
     error = weighted(found - batch.labels.hessian[0], batch.labels.masses)
     scale = SQRT_EIGENVALUE_TO_CM1**2 / 600 / FREQUENCY_UNIT
-    estimate = terms_of(student, batch, only("columns", 3000))["products"]
+    estimate = terms_of(student, batch, only("columns", 3000), reference=300.0)["products"]
     assert estimate == pytest.approx(float((scale * error).abs().sum()) / 6, rel=0.03)
+
+
+def test_errors_of_products_count_at_the_frequencies_of_each_graph():
+    soft, stiff = (labelled(silicon(0.1, masses=(mass, mass))) for mass in (200.0, 2.0))
+    student = StillingerWeber(strength=25.0)
+
+    def product_error(sample, reference):
+        return terms_of(student, sample, only("rademacher", 50), reference=reference, knee=0.0)["products"]
+
+    for sample in (soft, stiff):
+        own = float(sample.labels.frequencies[0].square().mean().sqrt())
+        assert own > 100.0
+        assert product_error(sample, None) == pytest.approx(product_error(sample, own), rel=1e-6)
+    together = product_error(join_labelled([soft, stiff]), None)
+    assert product_error(soft, None) < together < product_error(stiff, None)
 
 
 def test_the_shift_of_a_mode_is_the_first_order_change_of_its_frequency():
