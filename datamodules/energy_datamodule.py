@@ -97,6 +97,11 @@ class EnergyDataModule(SplitDataModule):
         quiet: bool = False,
     ) -> None:
         check_names(background)
+        if displaced_share > 0 and displaced == 0:
+            raise UserError(
+                f"data.displaced_share={displaced_share:g} shows displaced supercells, but data.displaced=0 keeps none "
+                "of them; set data.displaced to how many are kept for each crystal, for example 4"
+            )
         selection = selection or RecordFilter(level=label)
         loading = Loading(batch_size, workers, sample_workers, max_train, seed, quiet)
         super().__init__(RecordStore(path), selection, train_selection, split, split_seed, loading)

@@ -159,6 +159,11 @@ def test_cells_of_which_nothing_is_known_are_not_shown(path: Path) -> None:
         bare.train_dataloader()
 
 
+def test_displaced_supercells_must_be_kept_to_be_shown(path: Path) -> None:
+    with pytest.raises(UserError, match=r"data.displaced=0 keeps none"):
+        EnergyDataModule(str(path), displaced_share=0.5)
+
+
 def test_validation_and_test_hold_every_crystal_once_in_each_loader(path: Path) -> None:
     data = module(path)
     for part, loaders in (("validation", data.val_dataloader()), ("test", data.test_dataloader())):
