@@ -53,6 +53,9 @@ WIDTHS = (0.15, 0.2, 0.25, 0.28, 0.31, 0.34, 0.37, 0.4, 0.45, 0.5, 0.6, 0.8, 1.0
 """Ewald parameters (1/Å) that the recipe with the reciprocal half may choose from."""
 NEAR, FAR = 0.15, 0.85
 """Fractions of a line below which a wave vector is small, and above which it is at the zone boundary."""
+LARGE = 4
+"""Cells along each axis of supercells whose dispersions should be the same everywhere; smaller ones interpolate between
+fewer wave vectors than the potential can tell apart."""
 FRACTIONS = np.round(np.linspace(0, 1, 21), 6)
 RECIPES = ("subtracted", "subtracted afterwards", "nothing added", "whole added", "reciprocal added")
 
@@ -218,13 +221,13 @@ def errors(found: Branches, expected: Branches) -> dict[str, float]:
 
 
 def disagreement(dispersions: Sequence[Dispersion]) -> dict[str, float]:
-    """For each recipe, the largest difference (cm⁻¹) between supercells of three or more cells along each axis."""
+    """For each recipe, the largest difference (cm⁻¹) between supercells of at least `LARGE` cells along each axis."""
     found = {}
     for recipe in RECIPES:
         stacked = [
             np.concatenate(list(dispersion.branches.values()))
             for dispersion in dispersions
-            if dispersion.recipe == recipe and dispersion.size > 2
+            if dispersion.recipe == recipe and dispersion.size >= LARGE
         ]
         if stacked:
             found[recipe] = float(np.ptp(np.stack(stacked), axis=0).max())
@@ -270,7 +273,7 @@ def table(crystal: Mapping[str, Any]) -> str:
         size = f"{row['size']}×{row['size']}×{row['size']}"
         lines.append(_row([row["recipe"], size, width, *(f"{value:.1f}" for value in values)]))
     spread = ", ".join(f"{recipe} {value:.2g}" for recipe, value in crystal["supercells_disagree"].items())
-    lines += ["", f"largest difference between 3×3×3 and larger supercells: {spread} cm⁻¹"]
+    lines += ["", f"largest difference between supercells from {LARGE}×{LARGE}×{LARGE} on: {spread} cm⁻¹"]
     if crystal["differs_from_extended"] is not None:
         lines.append(f"largest difference from the extended graph: {crystal['differs_from_extended']:.1e} cm⁻¹")
     return "\n".join([*lines, ""])
