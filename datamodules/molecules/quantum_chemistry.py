@@ -15,6 +15,7 @@ from numpy import ndarray
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import standard_masses
 from mlrim.units import BOHR, EV_TO_KJ_PER_MOL, HARTREE
+from mlrim.vibrations.molecular_symmetry import molecular_point_group
 from mlrim.vibrations.molecules import external_modes
 
 BASIS = "6-31g*"
@@ -33,6 +34,8 @@ TEMPERATURE = 298.15
 """K; of PySCF's thermal properties."""
 LONGEST_STEP = 0.2
 """Å; of one atom in one step towards the equilibrium."""
+SYMMETRY_TOLERANCE = 1e-4
+"""Å; within which atoms count as equivalent."""
 STEP = 0.01
 """Å; displacement for derivatives of the polarizability, whose error is of fourth order in it."""
 
@@ -142,13 +145,30 @@ class Calculation:
 def polarizability_derivatives(
     numbers: Int[ndarray, "atoms"], positions: Float[ndarray, "atoms 3"], step: float = STEP
 ) -> Float[ndarray, "atoms 3 3 3"]:
-    """∂α_ij/∂u_k as [atom, i, j, k], Å², by differences over ±`step` and ±2·`step` (Å)."""
+    """∂α_ij/∂u_k as [atom, i, j, k], Å², by differences over ±`step` and ±2·`step` (Å).
+
+    Of atoms that the point group takes into each other one is calculated.
+    """
+    group = molecular_point_group(numbers, positions, standard_masses(numbers), SYMMETRY_TOLERANCE)
     found = np.zeros((len(numbers), 3, 3, 3))
-    for atom, axis in np.ndindex(len(numbers), 3):
+    for atom, first in enumerate(group.permutations.min(axis=0)):
+        if atom == first:
+            found[atom] = _derivatives_of(atom, numbers, positions, step)
+            continue
+        rotation = group.rotations[np.flatnonzero(group.permutations[:, first] == atom)[0]]
+        found[atom] = np.einsum("il,jm,kn,lmn->ijk", rotation, rotation, rotation, found[first])
+    return found
+
+
+def _derivatives_of(
+    atom: int, numbers: Int[ndarray, "atoms"], positions: Float[ndarray, "atoms 3"], step: float
+) -> Float[ndarray, "3 3 3"]:
+    found = np.zeros((3, 3, 3))
+    for axis in range(3):
         for multiple, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):
             moved = positions.copy()
             moved[atom, axis] += multiple * step
-            found[atom, :, :, axis] += weight * Calculation(numbers, moved).polarizability() / (12 * step)
+            found[:, :, axis] += weight * Calculation(numbers, moved).polarizability() / (12 * step)
     return found
 
 
