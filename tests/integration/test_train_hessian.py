@@ -54,8 +54,8 @@ def whole(repository: Path, data: Path) -> Path:
 def test_a_run_leaves_a_potential_that_knows_what_it_was_trained_for(whole: Path) -> None:
     loaded = load_model(whole / "checkpoints" / "3.ckpt", kind="cartesian_potential")
     assert loaded.metadata["background"] == ["dipole"]
-    assert loaded.metadata["theories"] == ["classical"]
-    assert {8, 9, 12, 17} & set(loaded.metadata["elements"])
+    assert all("ions" in theory for theory in loaded.metadata["theories"])
+    assert 8 in loaded.metadata["elements"]
     assert loaded.metadata["cutoff"] == loaded.config["cutoff"] == 4.0
     assert float(loaded.model.scale) > 0.1
     for name in ("gamma_mae", "gamma_median", "gamma_norm", "wave_mae", "wave_norm"):
