@@ -12,7 +12,7 @@ from numpy import ndarray
 from torch import nn
 
 from mlrim.derivatives.capabilities import Derivative, capabilities_of, require
-from mlrim.derivatives.engine import EnergyDerivatives, differentiate
+from mlrim.derivatives.engine import Energy, EnergyDerivatives, differentiate
 from mlrim.errors import UserError
 from mlrim.graph.energy_graph import EnergyGraph
 from mlrim.lattice.crystal import Crystal
@@ -51,7 +51,7 @@ class PotentialCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "forces", "stress"]  # noqa: RUF012  (as ASE declares it)
     nolabel = True
 
-    def __init__(self, energy: nn.Module, background: HarmonicBackground | None = None, skin: float = SKIN) -> None:
+    def __init__(self, energy: Energy, background: HarmonicBackground | None = None, skin: float = SKIN) -> None:
         super().__init__()
         require(energy, Derivative.FORCES)
         self.energy, self.background = energy, background
@@ -180,7 +180,7 @@ def periodic_cell(atoms: "Atoms", reach: float) -> Float[ndarray, "3 3"]:
 
 
 def as_ase_calculator(
-    model: "str | Path | LoadedModel | nn.Module",
+    model: "str | Path | LoadedModel | Energy",
     *,
     reference: "Atoms | None" = None,
     background: Literal["model", "none"] = "model",
@@ -196,7 +196,7 @@ def as_ase_calculator(
     displacements are counted from.
 
     Args:
-        model: a checkpoint, an exported folder, what `load_model` returned, or any energy.
+        model: a checkpoint, an exported folder, what `load_model` returned, or any energy with a `cutoff` (Å).
         reference: the stationary structure, in the cell and with the atoms of the calculation.
         background: "none" leaves it out, which is right for relaxations to such a stationary structure.
         born_charges: of the reference, e; with `dielectric` for the dipole interaction. Without them that of the rigid
@@ -207,7 +207,8 @@ def as_ase_calculator(
         UserError: the checkpoint holds no energy, or a background without reference.
     """
     energy, names = _energy_and_background(model)
-    energy = (energy.double() if precision == "double" else energy.float()).to(device)
+    if isinstance(energy, nn.Module):
+        energy = (energy.double() if precision == "double" else energy.float()).to(device)
     if background == "none" or not names:
         return PotentialCalculator(energy, skin=skin)
     if reference is None:
@@ -224,14 +225,14 @@ def as_ase_calculator(
     return PotentialCalculator(energy, HarmonicBackground(reference.copy(), hessian), skin)
 
 
-def _energy_and_background(model: "str | Path | LoadedModel | nn.Module") -> tuple[nn.Module, list[str]]:
-    if isinstance(model, nn.Module):
-        return model, []
-    from mlrim.checkpoint import POTENTIALS, load_model
+def _energy_and_background(model: "str | Path | LoadedModel | Energy") -> tuple[Energy, list[str]]:
+    from mlrim.checkpoint import POTENTIALS, LoadedModel, load_model
 
-    loaded = load_model(model, kind=POTENTIALS) if isinstance(model, str | Path) else model
-    capabilities_of(loaded.model)
-    return loaded.model, [str(name) for name in loaded.metadata.get("background", [])]
+    if isinstance(model, str | Path):
+        model = load_model(model, kind=POTENTIALS)
+    if not isinstance(model, LoadedModel):
+        return model, []
+    return model.model, [str(name) for name in model.metadata.get("background", [])]
 
 
 def _given(atoms: "Atoms | None") -> "Atoms":

@@ -15,9 +15,9 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 from jaxtyping import Complex, Float
 from numpy import ndarray
-from torch import nn
 
 from mlrim.calculators import HarmonicBackground, PotentialCalculator
+from mlrim.derivatives.engine import Energy
 from mlrim.errors import UserError
 from mlrim.lattice.commensurate_cells import smallest_cell
 from mlrim.lattice.crystal import Crystal
@@ -174,7 +174,7 @@ def real_patterns(
 
 
 def follow(
-    energy: nn.Module, instability: Instability, background: LatticeDynamics | None, settings: RelaxationSettings
+    energy: Energy, instability: Instability, background: LatticeDynamics | None, settings: RelaxationSettings
 ) -> Transition:
     """Move along an imaginary mode, relax, and find the symmetry of what comes out.
 

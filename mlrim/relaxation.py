@@ -13,10 +13,10 @@ import numpy as np
 from ase.calculators.calculator import all_changes
 from jaxtyping import Float
 from numpy import ndarray
-from torch import nn
 
 from mlrim.calculators import HarmonicBackground, PotentialCalculator
 from mlrim.derivatives.capabilities import Derivative, require
+from mlrim.derivatives.engine import Energy
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import SpaceGroup, space_group, symmetrize_tensor
 from mlrim.potential_settings import RelaxationSettings
@@ -99,7 +99,7 @@ def at_rest(structure: InputStructure, predictor: EnergyPredictor, settings: Rel
 
 
 def relax_crystal(
-    energy: nn.Module,
+    energy: Energy,
     crystal: Crystal,
     settings: RelaxationSettings,
     group: SpaceGroup | None = None,
@@ -149,7 +149,7 @@ def relax_crystal(
     )
 
 
-def forces_at(energy: nn.Module, crystal: Crystal) -> tuple[float, Float[ndarray, "3 3"] | None]:
+def forces_at(energy: Energy, crystal: Crystal) -> tuple[float, Float[ndarray, "3 3"] | None]:
     """The largest force (eV/Å) on an atom of a crystal, and the stress (eV/Å³) of models that have one."""
     atoms = crystal.to_ase()
     atoms.calc = PotentialCalculator(energy)
@@ -181,7 +181,7 @@ def off_the_minimum(largest_force: float, stress: Float[ndarray, "3 3"] | None) 
 class SymmetricCalculator(PotentialCalculator):
     """A potential whose forces and stress are averaged over a space group."""
 
-    def __init__(self, energy: nn.Module, group: SpaceGroup, background: HarmonicBackground | None = None) -> None:
+    def __init__(self, energy: Energy, group: SpaceGroup, background: HarmonicBackground | None = None) -> None:
         super().__init__(energy, background)
         self.group = group
 

@@ -23,7 +23,7 @@ from torch import nn
 
 from mlrim.derivatives.bloch import dynamical_matrices, unroll
 from mlrim.derivatives.capabilities import Derivative, capabilities_of
-from mlrim.derivatives.engine import differentiate
+from mlrim.derivatives.engine import Energy, differentiate
 from mlrim.derivatives.rows import (
     bloch_constants,
     displacement_constants,
@@ -59,7 +59,7 @@ class PotentialPhonons:
         basis: a supercell whose wave vectors must be exact; the supercells of `settings` are multiples of it.
     """
 
-    energy: nn.Module
+    energy: Energy
     crystal: Crystal
     settings: PotentialSettings = field(default_factory=PotentialSettings)
     basis: Supercell | None = None
