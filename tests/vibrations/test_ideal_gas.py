@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-from datamodules.molecules.shipped import reference, shipped_configurations
+from datamodules.molecules.shipped import molecule_names, reference, shipped_configurations
 from mlrim.units import BOLTZMANN_J_PER_K_MOL, EV_TO_KJ_PER_MOL
 from mlrim.vibrations.ideal_gas import ideal_gas, rotational_constants
 from mlrim.vibrations.molecules import molecular_vibrations
@@ -22,7 +22,7 @@ def vibrations_of(configuration):
     )
 
 
-@pytest.mark.parametrize("name", ["water", "methane", "carbon_dioxide", "benzene"])
+@pytest.mark.parametrize("name", molecule_names())
 def test_vibrational_parts_are_those_of_pyscf(name):
     expected = reference(name)
     gas = ideal_gas(vibrations_of(shipped_configurations(name)[0]), ROOM)

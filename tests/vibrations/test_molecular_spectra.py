@@ -5,7 +5,7 @@ import pytest
 from ase.build import molecule
 from scipy.spatial.transform import Rotation
 
-from datamodules.molecules.shipped import reference, shipped_configurations
+from datamodules.molecules.shipped import molecule_names, reference, shipped_configurations
 from mlrim.errors import UserError
 from mlrim.spectra.molecules import gas_spectra
 from mlrim.spectra.settings import SpectraSettings
@@ -22,7 +22,11 @@ from tests.vibrations.test_molecules import springs
 MOLECULES = {
     "water": ("C2v", "2A1 + B2", "A1 B2", "A1 B2"),
     "methane": ("Td", "A1 + E + 2T2", "T2", "A1 E T2"),
+    "ammonia": ("C3v", "2A1 + 2E", "A1 E", "A1 E"),
+    "hydrogen_peroxide": ("C2", "4A + 2B", "A B", "A B"),
     "carbon_dioxide": ("D∞h", "Πu + Σg+ + Σu+", "Πu Σu+", "Σg+"),
+    "acetylene": ("D∞h", "Πg + Πu + 2Σg+ + Σu+", "Πu Σu+", "Πg Σg+"),
+    "ethylene": ("D2h", "3Ag + Au + 2B1u + B2g + 2B2u + 2B3g + B3u", "B1u B2u B3u", "Ag B2g B3g"),
     "benzene": (
         "D6h",
         "2A1g + A2g + A2u + 2B1u + 2B2g + 2B2u + E1g + 3E1u + 4E2g + 2E2u",
@@ -31,6 +35,8 @@ MOLECULES = {
     ),
 }
 """Point group, vibrations, infrared- and Raman-active irreps: G. Herzberg, Infrared and Raman Spectra (1945)."""
+absent = pytest.mark.skip(reason="not among the molecules that come with mlrim")
+NAMES = [name if name in molecule_names() else pytest.param(name, marks=absent) for name in MOLECULES]
 
 
 def equilibrium(name):
@@ -44,16 +50,21 @@ def vibrations_of(configuration):
     )
 
 
-@pytest.mark.parametrize("name", MOLECULES)
+@pytest.mark.parametrize("name", molecule_names())
 def test_frequencies_are_those_of_pyscf(name):
     configuration, _ = equilibrium(name)
     found = vibrations_of(configuration)
     expected = reference(name)["frequencies"]
     assert found.normal_modes.frequencies == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_point_groups_and_vibrations_are_the_published_ones(name):
+    found = vibrations_of(equilibrium(name)[0])
     assert (found.group.symbol, found.representation) == MOLECULES[name][:2]
 
 
-@pytest.mark.parametrize("name", MOLECULES)
+@pytest.mark.parametrize("name", NAMES)
 def test_only_modes_that_symmetry_allows_have_intensity(name):
     """The raw derivatives of PySCF, not yet averaged: what is forbidden is small by itself, what is allowed is not."""
     configuration, derivatives = equilibrium(name)
@@ -69,7 +80,7 @@ def test_only_modes_that_symmetry_allows_have_intensity(name):
         assert values[active].min() > 1e-4
 
 
-@pytest.mark.parametrize("name", MOLECULES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_average_over_the_point_group_changes_next_to_nothing_and_makes_silence_exact(name):
     configuration, derivatives = equilibrium(name)
     found = vibrations_of(configuration)
@@ -128,7 +139,7 @@ def test_a_diatomic_molecule_has_the_closed_formula():
     assert raman.anisotropic[0] == pytest.approx((along - across) ** 2 / reduced)
 
 
-@pytest.mark.parametrize("name", MOLECULES)
+@pytest.mark.parametrize("name", NAMES)
 def test_intensities_do_not_depend_on_the_orientation_and_the_order_of_atoms(name):
     configuration, derivatives = equilibrium(name)
     generator = np.random.default_rng(3)
