@@ -118,7 +118,7 @@ def run(options: Options) -> None:
     for record in records:
         found.append(compare(record, potentials, options))
         print(table(found[-1]), flush=True)
-        write_figure(options.out / f"{found[-1]['formula']}.svg", found[-1])
+        write_figure(options.out / f"{found[-1]['formula']}.png", found[-1])
     options.out.mkdir(parents=True, exist_ok=True)
     settings = {"crystals": options.crystals, **asdict(options.training)}
     document = {"settings": settings, "crystals": found}

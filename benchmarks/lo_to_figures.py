@@ -33,7 +33,7 @@ def write_figure(path: Path, crystal: Mapping[str, Any]) -> None:
         panel.axvline(0, color="black", lw=0.5)
     axes[0].set_ylabel(f"{crystal['formula']}: frequency (cm⁻¹)")
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    figure.savefig(path, dpi=110)
 
 
 def _draw(

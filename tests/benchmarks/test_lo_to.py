@@ -76,8 +76,8 @@ def test_a_potential_that_is_exact_gives_exact_dispersions_in_every_supercell(co
     assert found["differs_from_extended"] < 1e-6
     assert rows["reciprocal added", 3]["width"] in lo_to.WIDTHS
     assert "| subtracted | 3×3×3 |  | 0.0 |" in table(found)
-    write_figure(tmp_path / "NaCl.svg", json.loads(json.dumps(found)))
-    assert (tmp_path / "NaCl.svg").stat().st_size > 1000
+    write_figure(tmp_path / "NaCl.png", json.loads(json.dumps(found)))
+    assert (tmp_path / "NaCl.png").stat().st_size > 1000
 
 
 def test_errors_are_told_apart_by_branch_and_wave_vector(compound):
