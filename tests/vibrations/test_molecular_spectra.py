@@ -55,7 +55,7 @@ def test_frequencies_are_those_of_pyscf(name):
     configuration, _ = equilibrium(name)
     found = vibrations_of(configuration)
     expected = reference(name)["frequencies"]
-    assert found.normal_modes.frequencies == pytest.approx(expected, abs=1e-3)
+    assert found.normal_modes.frequencies == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)
