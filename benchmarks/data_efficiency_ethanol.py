@@ -1,6 +1,6 @@
 """How many configurations a Hessian is worth: ethanol from PySCF, forces on configurations that were held out.
 
-    python -m benchmarks.data_efficiency_ethanol [molecule=ethanol] [configurations=[5,10,20]] [repeats=2]
+    python -m benchmarks.data_efficiency_ethanol [molecule=ethanol] [configurations=[2,4,8,16]] [repeats=2]
 
 Networks of one size are trained for one number of steps on energies and forces of some configurations, and on their
 Hessians as well. The shift factor is how many times more configurations are needed without Hessians for the same error
@@ -30,6 +30,8 @@ from mlrim.report.drawing import ELEMENT_COLOURS, new_figure
 
 ARMS = {"forces": "energies and forces", "Hessians": "energies, forces and Hessians"}
 EV_TO_MEV = 1e3
+KNEE = 0.02
+"""Of the losses, see `Training`."""
 
 
 @dataclass
@@ -39,17 +41,17 @@ class Options:
     molecule: str = "ethanol"
     data: Path | None = None
     """A data set that `python -m datamodules.build source=molecules` made; the molecules of mlrim when not given."""
-    configurations: list[int] = field(default_factory=lambda: [5, 10, 20])
+    configurations: list[int] = field(default_factory=lambda: [2, 4, 8, 16])
     """With Hessians."""
-    force_configurations: list[int] = field(default_factory=lambda: [5, 10, 20, 40, 80])
+    force_configurations: list[int] = field(default_factory=lambda: [2, 4, 8, 16, 32, 64])
     """With energies and forces alone."""
     repeats: Annotated[int, AtLeast(1)] = 2
     held_out: Annotated[int, AtLeast(1)] = 40
-    per_batch: Annotated[int, AtLeast(1)] = 5
-    channels: Annotated[int, AtLeast(1)] = 16
+    per_batch: Annotated[int, AtLeast(1)] = 4
+    channels: Annotated[int, AtLeast(1)] = 12
     layers: Annotated[int, AtLeast(1)] = 2
     cutoff: float = 4.0
-    steps: Annotated[int, AtLeast(1)] = 800
+    steps: Annotated[int, AtLeast(1)] = 500
     learning_rate: float = 5e-3
     minutes: float | None = None
     """No training is started after so long; the next call goes on."""
@@ -58,7 +60,7 @@ class Options:
     @property
     def training(self) -> Training:
         """The network and its training."""
-        return Training(self.channels, self.layers, self.cutoff, self.steps, self.learning_rate)
+        return Training(self.channels, self.layers, self.cutoff, self.steps, self.learning_rate, knee=KNEE)
 
 
 class Division(NamedTuple):

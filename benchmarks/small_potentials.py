@@ -27,8 +27,6 @@ from mlrim.tasks.probes import ProbeMixture
 
 CLIP = 10.0
 """Largest norm of a gradient."""
-KNEE = 0.05
-"""Errors smaller than this, in the units of the losses, count by their square: what networks of one substance reach."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,8 @@ class Training:
         steps: of the optimiser.
         learning_rate: its peak.
         probes: products with each Hessian in a step.
+        knee: errors smaller than this, in the units of the losses, count by their square; what networks of one
+            substance reach is less than what networks of many do.
     """
 
     channels: int = 8
@@ -50,6 +50,7 @@ class Training:
     steps: int = 300
     learning_rate: float = 3e-3
     probes: int = 1
+    knee: float = 0.05
 
     def network(self, seed: int) -> CartesianPotentialModel:
         """With random weights."""
@@ -135,7 +136,7 @@ def train(training: Training, parts: Sequence[Part], seed: int) -> tuple[Cartesi
 
 def fit(model: CartesianPotentialModel, datamodule: LightningDataModule, training: Training, seed: int) -> float:
     """Train a potential on a data module; returns the seconds of processor time it took."""
-    probes, losses = ProbeMixture(count=training.probes), LossOptions(knee=KNEE)
+    probes, losses = ProbeMixture(count=training.probes), LossOptions(knee=training.knee)
     task = HessianTask(model, probes, losses, learning_rate=training.learning_rate, seed=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="pytorch_lightning")
