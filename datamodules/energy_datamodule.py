@@ -133,18 +133,15 @@ class EnergyDataModule(SplitDataModule):
         own = {atomic_numbers[symbol] for symbol in symbols}
         return sorted(own.union(self.configurations.elements if self.configurations else ()))
 
-    @property
+    @cached_property
     def evaluation_names(self) -> list[str]:
         """What the loaders for validation and test hold: `gamma` primitive cells, `wave` one cell of another wave
-        vector for each crystal, `displaced` one displaced supercell for each crystal, `configurations` the others."""
-        waves = self.settings.wave_cells > 0 and self.settings.max_cells > 1
-        there = {
-            "gamma": True,
-            "wave": waves,
-            "displaced": self.settings.displaced > 0,
-            "configurations": self.configurations is not None,
-        }
-        return [name for name, exists in there.items() if exists]
+        vector for each crystal, `displaced` one displaced supercell for each crystal, `configurations` the others.
+
+        A loader that would be empty in validation or test is left out.
+        """
+        names = [*EVALUATED, *(["configurations"] if self.configurations is not None else [])]
+        return [name for name in names if all(len(self.evaluation(part, name)) for part in ("validation", "test"))]
 
     collate = staticmethod(join_labelled)
 

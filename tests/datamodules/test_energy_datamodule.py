@@ -172,10 +172,11 @@ def test_validation_and_test_hold_every_crystal_once_in_each_loader(path: Path) 
             sizes = [int(size) for batch in loader for size in batch.graph.n_atoms]
             assert len(sizes) == len(data.names(part))
             assert (set(sizes) == {2}) == (name == "gamma")
-    limited = module(path, max_validation=1, max_validation_atoms=4)
-    gamma, _, displaced = limited.val_dataloader()
-    assert (len(gamma.dataset), len(displaced.dataset)) == (1, 0)
-    assert [len(loader.dataset) for loader in limited.test_dataloader()] == [len(data.names("test"))] * 3
+    limited = module(path, max_validation=1, max_validation_atoms=8)
+    assert limited.evaluation_names == ["gamma", "wave"], "no displaced supercell is that small"
+    assert [len(loader.dataset) for loader in limited.val_dataloader()] == [1, 1]
+    assert [len(loader.dataset) for loader in limited.test_dataloader()] == [len(data.names("test"))] * 2
+    assert module(path, max_cells=1).evaluation_names == ["gamma", "displaced"]
 
 
 def test_statistics_come_from_all_kinds(path: Path, molecules: Path) -> None:
