@@ -26,6 +26,7 @@ from datamodules.filters import RecordFilter
 from datamodules.options import run_command
 from mlrim.configuration import Above, AtLeast
 from mlrim.derivatives.engine import differentiate
+from mlrim.graph.energy_labels import LabelledGraph
 from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.tasks.hessian_metrics import graph_figures
 
@@ -34,7 +35,7 @@ ARMS = {
     "Hessians": "Hessians of small cells",
     "both": "Hessians of small cells, and forces of displaced supercells",
 }
-TRIAL_STEPS = 12
+TRIAL_STEPS = 25
 """Steps from whose time the number of steps is found."""
 
 
@@ -70,10 +71,22 @@ def run(options: Options) -> None:
     print(table(runs.rows))
 
 
-def crystals(options: Options, arm: str) -> EnergyDataModule:
+class Crystals(EnergyDataModule):
+    """Crystals of which some labels are trained on; the scale of energies is that of all labels in every arm."""
+
+    def training_samples(self) -> list[LabelledGraph]:
+        """With everything that is known of them."""
+        used, self.labels = self.labels, LabelChoice()
+        try:
+            return super().training_samples()
+        finally:
+            self.labels = used
+
+
+def crystals(options: Options, arm: str) -> Crystals:
     """The compounds with the labels of one arm."""
     forces = arm != "Hessians"
-    return EnergyDataModule(
+    return Crystals(
         path=options.data,
         cutoff=options.cutoff,
         selection=RecordFilter(name="binary", max_atoms=options.max_atoms, need_born=True),
