@@ -85,6 +85,16 @@ class PotentialCalculator(Calculator):
         if has_stress:
             self.results["stress"] = found.stress[0].double().cpu().numpy().reshape(-1)[[0, 4, 8, 5, 2, 1]]
 
+    def energy_alone(self, atoms: "Atoms") -> float:
+        """Energy without anything else, eV; for scans."""
+        dtype, device = precision_of(self.energy)
+        with torch.no_grad():
+            energy = float(self.energy(self.neighbours.graph(atoms, dtype).to(device)))
+        if self.background is None:
+            return energy
+        flat = self._displacements(atoms).reshape(-1)
+        return energy + float(flat @ self.background.hessian @ flat) / 2
+
     def get_hessian(self, atoms: "Atoms | None" = None) -> Float[ndarray, "components components"]:
         """∂²E/∂r∂r, component 3·atom + axis, eV/Å²; all images of an atom move together."""
         structure = _given(atoms or self.atoms)

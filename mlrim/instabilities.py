@@ -12,7 +12,6 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from ase.calculators.calculator import Calculator
 from jaxtyping import Complex, Float
 from numpy import ndarray
 
@@ -211,19 +210,24 @@ def follow(
 
 
 def best_displacement(
-    calculator: Calculator, crystal: Crystal, patterns: Float[ndarray, "patterns images 3"]
+    calculator: PotentialCalculator, crystal: Crystal, patterns: Float[ndarray, "patterns images 3"]
 ) -> Float[ndarray, "images 3"]:
     """The displacement of lowest energy among several directions in the space of some patterns, Å.
 
     Raises:
         UserError: none lowers the energy.
     """
-    best, lowest = None, _energy(calculator, crystal, crystal.positions)
-    for direction in _directions(patterns):
-        for amplitude in (sign * size for sign in (1, -1) for size in AMPLITUDES):
+    start = _energy(calculator, crystal, crystal.positions)
+    best, lowest = None, start
+    for direction, sign in product(_directions(patterns), (1, -1)):
+        before = start
+        for amplitude in sign * AMPLITUDES:
             value = _energy(calculator, crystal, crystal.positions + amplitude * direction)
             if value < lowest - 1e-9:
                 best, lowest = amplitude * direction, value
+            if value > before:
+                break
+            before = value
     if best is None:
         raise UserError(
             "the energy does not fall along the imaginary mode, although its second derivative is negative; "
@@ -239,7 +243,7 @@ def _directions(patterns: Float[ndarray, "patterns images 3"]) -> list[Float[nda
     if len(patterns) == 1:
         return list(patterns)
     simple = DIRECTIONS[:7] / np.linalg.norm(DIRECTIONS[:7], axis=1, keepdims=True)
-    strongest = np.argsort(-np.square(orthonormal).sum(axis=1).reshape(-1, 3).sum(axis=1), kind="stable")[:4]
+    strongest = np.argsort(-np.square(orthonormal).sum(axis=1).reshape(-1, 3).sum(axis=1), kind="stable")[:2]
     found: list[Float[ndarray, "components"]] = []
     for atom, direction in product(strongest, simple):
         projected = orthonormal @ (orthonormal[3 * atom : 3 * atom + 3].T @ direction)
@@ -254,11 +258,10 @@ def _harmonic(background: LatticeDynamics, cell: Supercell) -> HarmonicBackgroun
     return HarmonicBackground(cell.to_crystal().to_ase(), background_hessian(background, cell))
 
 
-def _energy(calculator: Calculator, crystal: Crystal, positions: Float[ndarray, "atoms 3"]) -> float:
+def _energy(calculator: PotentialCalculator, crystal: Crystal, positions: Float[ndarray, "atoms 3"]) -> float:
     atoms = crystal.to_ase()
     atoms.positions = positions
-    atoms.calc = calculator
-    return float(atoms.get_potential_energy())
+    return calculator.energy_alone(atoms)
 
 
 def _in_cell_of(symmetric: Crystal, whole: Crystal) -> Crystal:

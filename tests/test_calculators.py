@@ -182,6 +182,7 @@ def test_the_background_is_counted_from_the_reference(tmp_path):
     moved.calc = calculator
     flat = displacement.reshape(-1)
     assert moved.get_potential_energy() - energy == pytest.approx(flat @ matrix @ flat / 2, abs=1e-9)
+    assert calculator.energy_alone(moved) == pytest.approx(moved.get_potential_energy(), abs=1e-10)
     np.testing.assert_allclose(moved.get_forces() - forces, -(matrix @ flat).reshape(-1, 3), rtol=0, atol=1e-9)
     change = calculator.get_hessian(moved) - alone.get_hessian(moved)
     np.testing.assert_allclose(change, matrix, rtol=0, atol=1e-9)
