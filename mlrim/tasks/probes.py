@@ -43,10 +43,10 @@ class ProbeMixture:
     """
 
     count: Annotated[int, AtLeast(0)] = 1
-    modes: Annotated[float, AtLeast(0)] = 0.7
+    modes: Annotated[float, AtLeast(0)] = 0.4
     columns: Annotated[float, AtLeast(0)] = 0.0
     gaussian: Annotated[float, AtLeast(0)] = 0.0
-    rademacher: Annotated[float, AtLeast(0)] = 0.3
+    rademacher: Annotated[float, AtLeast(0)] = 0.6
     softness: Annotated[float, AtLeast(0)] = 0.0
     softening: Annotated[float, Above(0)] = 40.0
 
