@@ -7,7 +7,6 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mlrim.checkpoint import HEADER, default_arguments, header, kind_of_target
 
-
 DATA_FACTS = ("theories", "background", "elements")
 """Attributes of a data module that go into the metadata: levels of theory, parts of an energy that are not learned, and
 atomic numbers of the training set."""

@@ -112,10 +112,10 @@ class HessianTask(LightningModule):
             self.log(f"train/{name}", value.detach(), on_step=False, on_epoch=True, batch_size=size)
         return loss
 
-    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+    def backward(self, loss: Tensor, *_: Any, **options: Any) -> None:
         """Differentiate with respect to the parameters alone: positions are leaves of the graph of operations too."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        loss.backward(*args, inputs=trained, **kwargs)
+        loss.backward(inputs=trained, **options)
 
     def generator(self, batch_idx: int) -> Generator:
         """Random numbers of one step, the same when a run is resumed, others in every process."""

@@ -13,7 +13,6 @@ from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.nn.atomic_energies import energy_statistics
 from mlrim.tasks.fine_tuning import choose_trained, refit_references, take_over
 from mlrim.tasks.hessian import HessianTask, equal_sizes
-from mlrim.tasks.hessian_losses import LossOptions
 from mlrim.tasks.probes import ProbeMixture
 from tests.tasks.teacher import doubled, labelled, molecule, silicon
 from tests.tasks.two_hessian_processes import Step, gradients, samples, task
