@@ -182,7 +182,7 @@ def follow(
         settings: `relax: cell` relaxes the cell too.
 
     Raises:
-        UserError: the energy does not fall along the mode.
+        UserError: the energy does not fall along the mode, or falls without end.
     """
     cell = instability.cell
     supercell = cell.to_crystal()
@@ -195,6 +195,12 @@ def follow(
         "cell" if settings.relax == "cell" and harmonic is None else "positions", settings.fmax, settings.max_steps
     )
     rough = relax_crystal(energy, moved, relaxed, space_group(moved, 1e-6), harmonic)
+    if not rough.converged:
+        raise UserError(
+            f"the imaginary mode of {instability.description} leads to no minimum of the potential within max_steps="
+            f"{settings.max_steps} (force {rough.largest_force:.1e} eV/Å, atoms moved by up to {rough.moved:.1f} Å): it may "
+            "not have been trained on such structures. Use imaginary=warn, or another potential"
+        )
     symmetric, _ = primitive_crystal(rough.crystal, FOUND_SYMMETRY)
     whole = _in_cell_of(symmetric, rough.crystal)
     final = relax_crystal(energy, whole, relaxed, space_group(whole), harmonic)

@@ -124,6 +124,12 @@ def test_a_curvature_that_the_energy_does_not_have_is_noticed():
         follow(CubicDoubleWell(unlike=(1.0, 1.0)), most_unstable(dynamics_of(POLAR)), None, SETTINGS)
 
 
+def test_an_energy_without_minimum_is_refused():
+    bottomless = CubicDoubleWell(unlike=(-0.1, -0.5))
+    with pytest.raises(UserError, match="no minimum"):
+        follow(bottomless, most_unstable(dynamics_of(bottomless)), None, RelaxationSettings("positions", 1e-6, 5))
+
+
 def test_real_patterns_of_a_travelling_wave_are_two():
     crystal = rocksalt(4.2)
     qpoint = np.array([1 / 3, 1 / 3, 0.0])
