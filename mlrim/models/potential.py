@@ -18,6 +18,9 @@ from mlrim.nn.atomic_energies import AtomicEnergies
 from mlrim.nn.tensor_product import harmonics_of, layer_irreps, neighbour_table
 from mlrim.nn.tensor_product_layers import ElementFeatures, GatedLayer, RadialNetwork, Surroundings
 
+START = 3.0
+"""Factor of the last weights at the start: second derivatives of a new network are then of the size of its scale."""
+
 
 class PotentialModel(AtomicEnergies):
     """Energies by tensor-product convolutions.
@@ -59,6 +62,8 @@ class PotentialModel(AtomicEnergies):
             GatedLayer(before, after, degree, channels, radial, channels) for before, after in pairwise(irreps)
         )
         self.readout = nn.Sequential(nn.Linear((layers + 1) * channels, channels), nn.SiLU(), nn.Linear(channels, 1))
+        with torch.no_grad():
+            self.readout[-1].weight.mul_(START)
 
     def atomic_energies(self, graph: EnergyGraph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, "atoms"]:
         """Learned energy of each atom in units of `scale`; vectors lead from receivers to senders, Å."""
