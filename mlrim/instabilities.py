@@ -198,8 +198,8 @@ def follow(
     if not rough.converged:
         raise UserError(
             f"the imaginary mode of {instability.description} leads to no minimum of the potential within max_steps="
-            f"{settings.max_steps} (force {rough.largest_force:.1e} eV/Å, atoms moved by up to {rough.moved:.1f} Å): it "
-            "may not have been trained on such structures. Use imaginary=warn, or another potential"
+            f"{settings.max_steps} (force {rough.largest_force:.1e} eV/Å, atoms moved by up to {rough.moved:.1f} Å): "
+            "it may not have been trained on such structures. Use imaginary=warn, or another potential"
         )
     symmetric, _ = primitive_crystal(rough.crystal, FOUND_SYMMETRY)
     whole = _in_cell_of(symmetric, rough.crystal)
