@@ -61,9 +61,9 @@ class PotentialModel(AtomicEnergies):
         self.layers = nn.ModuleList(
             GatedLayer(before, after, degree, channels, radial, channels) for before, after in pairwise(irreps)
         )
-        self.readout = nn.Sequential(nn.Linear((layers + 1) * channels, channels), nn.SiLU(), nn.Linear(channels, 1))
-        with torch.no_grad():
-            self.readout[-1].weight.mul_(START)
+        last = nn.Linear(channels, 1)
+        last.weight.data.mul_(START)
+        self.readout = nn.Sequential(nn.Linear((layers + 1) * channels, channels), nn.SiLU(), last)
 
     def atomic_energies(self, graph: EnergyGraph, vectors: Float[Tensor, "edges 3"]) -> Float[Tensor, "atoms"]:
         """Learned energy of each atom in units of `scale`; vectors lead from receivers to senders, Å."""
