@@ -23,9 +23,9 @@ from datamodules.configurations import Configuration
 from datamodules.molecules.shipped import reference, shipped_configurations
 from datamodules.options import run_command
 from mlrim.errors import UserError
-from mlrim.molecular_relaxation import best_turn
-from mlrim.molecular_structures import InputMolecule
-from mlrim.molecule_pipeline import MoleculeSettings, predict_molecule
+from mlrim.molecules.pipeline import MoleculeSettings, predict_molecule
+from mlrim.molecules.relaxation import best_turn
+from mlrim.molecules.structures import InputMolecule
 from mlrim.predictors import load_predictor
 from mlrim.report.molecule.prediction import MoleculePrediction
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives, infrared_intensities, raman_activities

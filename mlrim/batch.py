@@ -14,7 +14,7 @@ from mlrim.output_folder import DISK_ERRORS
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from mlrim.molecular_structures import InputMolecule
+    from mlrim.molecules.structures import InputMolecule
     from mlrim.pipeline import Settings
     from mlrim.predictors import Known, Predictor
     from mlrim.responses import ResponsePredictor
@@ -80,7 +80,7 @@ def read_with_response(
     Raises:
         UserError: a file cannot be read, or a BORN file is given for a molecule.
     """
-    from mlrim.molecular_structures import InputMolecule, read_input
+    from mlrim.molecules.structures import InputMolecule, read_input
     from mlrim.predictors import Known
 
     structure = read_input(path, symprec)._replace(name=name)
@@ -145,7 +145,7 @@ def run_job(
     response: "ResponsePredictor | None" = None,
 ) -> Path:
     """Predict one crystal or molecule, write its folder, show its modes."""
-    from mlrim.molecular_structures import InputMolecule
+    from mlrim.molecules.structures import InputMolecule
 
     with console.status(job.label) as status:
         read = job.read()
@@ -191,7 +191,7 @@ def run_molecule(
     stage: Callable[[str], object],
 ) -> "tuple[Path, Callable[[Console], None]]":
     """Predict a molecule and write its folder; the folder, and what shows the table of modes."""
-    from mlrim.molecule_pipeline import MoleculeSettings, predict_molecule
+    from mlrim.molecules.pipeline import MoleculeSettings, predict_molecule
     from mlrim.pipeline import temperature_grid
     from mlrim.report.molecule.console import show_molecule
     from mlrim.report.molecule.folder import write_molecule

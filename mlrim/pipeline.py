@@ -19,7 +19,7 @@ from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.qpath import mesh_shape
 from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
 from mlrim.lattice.symmetry import SpaceGroup, space_group
-from mlrim.potential_settings import RelaxationSettings
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.predictors import EnergyPredictor, Known, Predictor, require_energy
 from mlrim.quality import assess
 from mlrim.report.prediction import Prediction
@@ -162,7 +162,7 @@ def prepared(
         require_energy(predictor, f"relax={settings.relax}")
     if not isinstance(predictor, EnergyPredictor):
         return structure
-    from mlrim.relaxation import at_rest
+    from mlrim.potentials.relaxation import at_rest
 
     stage("forces")
     return at_rest(structure, predictor, settings)
@@ -182,7 +182,7 @@ def stable_phase(
     Raises:
         UserError: the structure is unstable and `imaginary: error`, or too many imaginary modes follow on each other.
     """
-    from mlrim.instabilities import follow_structure, most_unstable, refuse_imaginary
+    from mlrim.potentials.instabilities import follow_structure, most_unstable, refuse_imaginary
 
     if settings.imaginary == "error":
         refuse_imaginary(harmonic.dynamics)

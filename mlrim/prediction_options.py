@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mlrim.configuration import Above, AtLeast, Problem
 from mlrim.errors import UserError
-from mlrim.potential_settings import PotentialSettings, RelaxationSettings, Relaxed
+from mlrim.potentials.settings import PotentialSettings, RelaxationSettings, Relaxed
 from mlrim.spectra.settings import (
     InfraredSettings,
     NeutronSettings,

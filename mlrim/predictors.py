@@ -19,7 +19,7 @@ from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.force_constants import PairForceConstants, add, unfold
 from mlrim.lattice.supercell import Supercell
-from mlrim.potential_settings import PotentialSettings
+from mlrim.potentials.settings import PotentialSettings
 from mlrim.shipped import NAME, shipped_model
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlrim.batch import Job
 from mlrim.configuration.problems import did_you_mean
 from mlrim.errors import UserError
-from mlrim.molecular_structures import InputMolecule
+from mlrim.molecules.structures import InputMolecule
 from mlrim.predictors import Known, LongRange
 from mlrim.structures import InputStructure, primitive_crystal
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives

@@ -15,7 +15,7 @@ from mlrim.graph.crystal_graph import ResponseFeatures
 from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
 from mlrim.lattice.force_constants import fold
 from mlrim.lattice.symmetry import space_group, symmetrize_site_tensors, symmetrize_tensor
-from mlrim.potential_settings import PotentialSettings
+from mlrim.potentials.settings import PotentialSettings
 from mlrim.predictors import Known, LongRange, Predictor, load_predictor
 from mlrim.record_jobs import known_from_record
 from mlrim.responses import ResponsePredictor, load_response

@@ -40,7 +40,7 @@ from mlrim.lattice.neighbours import pair_vectors
 from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetric_rows import inequivalent_probes
 from mlrim.lattice.symmetry import SpaceGroup, operations_of, space_group
-from mlrim.potential_settings import PotentialSettings
+from mlrim.potentials.settings import PotentialSettings
 
 WORTH_UNROLLING = 10
 """Surroundings of an atom may hold so many times the atoms of the supercell; those at their rim have few neighbours."""
@@ -148,7 +148,7 @@ class PotentialPhonons:
             return supercell_row_constants(self.energy, self.supercell, self.group, *precision)
         if self.method == "bloch":
             return bloch_constants(self.energy, self.extended, self.supercell)
-        from mlrim.calculators import PotentialCalculator
+        from mlrim.potentials.calculators import PotentialCalculator
 
         calculator = PotentialCalculator(self.energy)
         return displacement_constants(calculator, self.supercell, self.group, self.settings.displacement)

@@ -10,7 +10,6 @@ from mlrim.models.potential import PotentialModel
 from mlrim.models.stillinger_weber import StillingerWeber
 from tests.lattice.crystals import random_crystal, zincblende
 
-
 CUTOFF = 4.5
 """Å; more than that of the classical potential."""
 

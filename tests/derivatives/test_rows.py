@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from mlrim.calculators import PotentialCalculator
 from mlrim.derivatives.bloch import dynamical_matrices, extended_force_constants, unroll
 from mlrim.derivatives.rows import (
     bloch_constants,
@@ -17,6 +16,7 @@ from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetry import space_group
 from mlrim.models.stillinger_weber import StillingerWeber
+from mlrim.potentials.calculators import PotentialCalculator
 from mlrim.units import THZ_TO_CM1
 from tests.derivatives.energies import CUTOFF, GENERAL, network, silicon
 from tests.derivatives.test_bloch import ANY_Q, largest_error_cm1

@@ -15,7 +15,7 @@ from datamodules.molecules.shipped import shipped_configurations
 from mlrim.checkpoint import save_model
 from mlrim.models.cartesian_potential import CartesianPotentialModel
 from mlrim.units import THZ_TO_CM1
-from tests.molecular_energies import methane, xyz
+from tests.molecules.energies import methane, xyz
 
 SMALL = {"scalars": 8, "channels": 4, "messages": 4, "hidden": 16, "element_hidden": 16, "cutoff": 4.0}
 QUICK = ("figures=[]", "quiet=true", "response=none", "temperatures=[0,600,100]")

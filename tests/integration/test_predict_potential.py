@@ -16,7 +16,7 @@ from mlrim import checkpoint
 from mlrim.checkpoint import class_of, default_arguments, save_model
 from mlrim.export import main as export
 from mlrim.models.stillinger_weber import StillingerWeber
-from tests.potential_energies import SMALL, CubicDoubleWell
+from tests.potentials.energies import SMALL, CubicDoubleWell
 
 QUICK = (
     "mesh=[2,2,2]",
@@ -45,7 +45,7 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
 def exact(tmp_path, monkeypatch) -> dict[str, Path]:
     """Checkpoints of energies that are known exactly."""
     monkeypatch.setitem(checkpoint.KINDS, "stillinger_weber", "mlrim.models.stillinger_weber.StillingerWeber")
-    monkeypatch.setitem(checkpoint.KINDS, "double_well", "tests.potential_energies.CubicDoubleWell")
+    monkeypatch.setitem(checkpoint.KINDS, "double_well", "tests.potentials.energies.CubicDoubleWell")
     monkeypatch.setattr(checkpoint, "POTENTIALS", ("stillinger_weber", "double_well"))
     return {
         "silicon": save_model(tmp_path / "silicon", StillingerWeber(), "stillinger_weber", {}, {}),

@@ -17,10 +17,10 @@ from mlrim.lattice.commensurate_cells import dense_hessian
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.lattice.supercell import Supercell
-from mlrim.potential_settings import PotentialSettings
+from mlrim.potentials.settings import PotentialSettings
 from mlrim.predictors import PotentialPredictor
 from mlrim.record_jobs import known_from_record
-from tests.potential_energies import small_network
+from tests.potentials.energies import small_network
 
 
 @pytest.fixture(scope="module")

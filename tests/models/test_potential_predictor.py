@@ -16,7 +16,7 @@ from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetry import space_group
 from mlrim.models.potential_predictor import PotentialPhonons, cutoff_of
 from mlrim.models.stillinger_weber import StillingerWeber
-from mlrim.potential_settings import PotentialSettings
+from mlrim.potentials.settings import PotentialSettings
 from mlrim.predictors import (
     EnergyPredictor,
     Known,
@@ -31,7 +31,7 @@ from mlrim.predictors import (
 from mlrim.symmetrization import impose_symmetry, largest_difference
 from mlrim.units import THZ_TO_CM1
 from tests.lattice.crystals import random_crystal, random_rotation, rocksalt, rutile, zincblende
-from tests.potential_energies import SMALL, CubicDoubleWell, caesium_chloride_at, small_network
+from tests.potentials.energies import SMALL, CubicDoubleWell, caesium_chloride_at, small_network
 
 SILICON = zincblende(5.431, (14, 14))
 METHODS = ("extended", "supercell", "bloch")

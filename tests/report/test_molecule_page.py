@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlrim.molecular_structures import read_input
-from mlrim.molecule_pipeline import MoleculeSettings, predict_molecule
+from mlrim.molecules.pipeline import MoleculeSettings, predict_molecule
+from mlrim.molecules.structures import read_input
 from mlrim.report.html.molecule import molecule_report, write_molecule_report
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives
-from tests.molecular_energies import SpringPredictor, methane, xyz
+from tests.molecules.energies import SpringPredictor, methane, xyz
 from tests.report.browsers import complaints, requests
 
 HOSTILE = "<img src=x onerror=alert(1)> & </script><script>alert(2)</script>"

@@ -6,7 +6,7 @@ from ase.data import chemical_symbols
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from mlrim.molecular_relaxation import MolecularRelaxation
+from mlrim.molecules.relaxation import MolecularRelaxation
 from mlrim.spectra.molecules import GasInfrared, GasRaman
 from mlrim.vibrations.ideal_gas import IdealGas
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives

@@ -6,8 +6,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from mlrim.models.cartesian_potential import CartesianPotentialModel
-from mlrim.molecular_relaxation import best_turn, energy_and_forces, relax_molecule, superposed
-from tests.molecular_energies import BOND, CentralSprings, methane
+from mlrim.molecules.relaxation import best_turn, energy_and_forces, relax_molecule, superposed
+from tests.molecules.energies import BOND, CentralSprings, methane
 
 
 def test_superposing_finds_the_turn_and_never_a_reflection():

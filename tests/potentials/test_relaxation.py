@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlrim.calculators import PotentialCalculator
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import space_group
 from mlrim.models.stillinger_weber import StillingerWeber
-from mlrim.potential_settings import RelaxationSettings
-from mlrim.relaxation import at_rest, forces_at, off_the_minimum, relax_crystal
+from mlrim.potentials.calculators import PotentialCalculator
+from mlrim.potentials.relaxation import at_rest, forces_at, off_the_minimum, relax_crystal
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.structures import InputStructure
 from tests.lattice.crystals import rutile, zincblende
-from tests.potential_energies import SMALL, small_network
+from tests.potentials.energies import SMALL, small_network
 
 POSITIONS, CELL = RelaxationSettings("positions"), RelaxationSettings("cell")
 
@@ -104,7 +104,7 @@ def test_small_forces_and_stress_are_not_warned_of():
 
 
 def test_a_cell_needs_a_model_with_stress():
-    from tests.potential_energies import CubicDoubleWell, caesium_chloride_at
+    from tests.potentials.energies import CubicDoubleWell, caesium_chloride_at
 
     with pytest.raises(UserError, match="stress"):
         relax_crystal(CubicDoubleWell(), caesium_chloride_at(), CELL)

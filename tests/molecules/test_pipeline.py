@@ -8,13 +8,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from mlrim.errors import UserError
-from mlrim.molecular_structures import read_input
-from mlrim.molecule_pipeline import MoleculeSettings, predict_molecule
-from mlrim.potential_settings import RelaxationSettings
+from mlrim.molecules.pipeline import MoleculeSettings, predict_molecule
+from mlrim.molecules.structures import read_input
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.predictors import RigidIonPredictor
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives
-from tests.molecular_energies import BOND, STRETCH, TENSION, SpringPredictor, methane, xyz
+from tests.molecules.energies import BOND, STRETCH, TENSION, SpringPredictor, methane, xyz
 
 SETTINGS = MoleculeSettings(temperatures=np.array([0.0, 298.15]))
 AS_GIVEN = replace(SETTINGS, relaxation=RelaxationSettings(relax="none"))

@@ -9,13 +9,13 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces, calculate_numerical_stress
 from ase.md.verlet import VelocityVerlet
 
-from mlrim.calculators import PotentialCalculator, as_ase_calculator, periodic_cell
 from mlrim.checkpoint import default_arguments, save_model
 from mlrim.errors import UserError
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.models.stillinger_weber import StillingerWeber
-from tests.potential_energies import SMALL, small_network
+from mlrim.potentials.calculators import PotentialCalculator, as_ase_calculator, periodic_cell
+from tests.potentials.energies import SMALL, small_network
 
 
 def silicon(noise: float = 0.1) -> Atoms:

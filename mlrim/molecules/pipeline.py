@@ -19,9 +19,9 @@ from scipy.sparse.csgraph import connected_components
 
 from mlrim.derivatives.engine import Energy, differentiate
 from mlrim.errors import UserError
-from mlrim.molecular_relaxation import MolecularRelaxation, graph_for, largest_force, relax_molecule
-from mlrim.molecular_structures import InputMolecule
-from mlrim.potential_settings import RelaxationSettings
+from mlrim.molecules.relaxation import MolecularRelaxation, graph_for, largest_force, relax_molecule
+from mlrim.molecules.structures import InputMolecule
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.report.molecule.prediction import IMAGINARY, MoleculePrediction
 from mlrim.spectra.molecules import gas_spectra
 from mlrim.spectra.settings import SpectraSettings

@@ -6,9 +6,9 @@ from ase import Atoms
 from ase.io import write
 
 from mlrim.errors import UserError
-from mlrim.molecular_structures import InputMolecule, read_input
+from mlrim.molecules.structures import InputMolecule, read_input
 from mlrim.structures import InputStructure
-from tests.molecular_energies import methane, xyz
+from tests.molecules.energies import methane, xyz
 
 MALFORMED = {
     "one atom": ("1\n\nC 0 0 0\n", "single atom"),

@@ -14,12 +14,12 @@ from ase.calculators.calculator import all_changes
 from jaxtyping import Float
 from numpy import ndarray
 
-from mlrim.calculators import HarmonicBackground, PotentialCalculator
 from mlrim.derivatives.capabilities import Derivative, require
 from mlrim.derivatives.engine import Energy
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import SpaceGroup, space_group, symmetrize_tensor
-from mlrim.potential_settings import RelaxationSettings
+from mlrim.potentials.calculators import HarmonicBackground, PotentialCalculator
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.predictors import EnergyPredictor
 from mlrim.structures import InputStructure
 from mlrim.units import EV_PER_CUBIC_ANGSTROM_TO_GPA

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from mlrim.errors import UserError
-from mlrim.instabilities import (
+from mlrim.lattice.commensurate_cells import smallest_cell
+from mlrim.lattice.dipole import DipoleInteraction
+from mlrim.lattice.dynamics import LatticeDynamics
+from mlrim.lattice.force_constants import no_force_constants
+from mlrim.lattice.symmetry import space_group
+from mlrim.models.potential_predictor import PotentialPhonons
+from mlrim.potentials.instabilities import (
     background_in,
     follow,
     follow_structure,
@@ -15,18 +21,12 @@ from mlrim.instabilities import (
     refuse_imaginary,
     searched_qpoints,
 )
-from mlrim.lattice.commensurate_cells import smallest_cell
-from mlrim.lattice.dipole import DipoleInteraction
-from mlrim.lattice.dynamics import LatticeDynamics
-from mlrim.lattice.force_constants import no_force_constants
-from mlrim.lattice.symmetry import space_group
-from mlrim.models.potential_predictor import PotentialPhonons
-from mlrim.potential_settings import RelaxationSettings
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.predictors import DeltaPredictor
 from mlrim.structures import InputStructure
 from mlrim.units import SQRT_EIGENVALUE_TO_THZ
 from tests.lattice.crystals import rocksalt
-from tests.potential_energies import CubicDoubleWell, caesium_chloride_at
+from tests.potentials.energies import CubicDoubleWell, caesium_chloride_at
 
 POLAR = CubicDoubleWell(unlike=(-0.1, 1.0))
 """Atoms leave the centre, all in the same direction: δ_α² = k/c, the energy of a cell is −6k²/c."""

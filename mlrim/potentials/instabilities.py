@@ -15,7 +15,6 @@ import numpy as np
 from jaxtyping import Complex, Float
 from numpy import ndarray
 
-from mlrim.calculators import HarmonicBackground, PotentialCalculator
 from mlrim.derivatives.engine import Energy
 from mlrim.errors import UserError
 from mlrim.lattice.commensurate_cells import smallest_cell
@@ -24,9 +23,10 @@ from mlrim.lattice.dynamics import LatticeDynamics, frequencies_from_eigenvalues
 from mlrim.lattice.supercell import Supercell
 from mlrim.lattice.symmetric_rows import DIRECTIONS
 from mlrim.lattice.symmetry import space_group
-from mlrim.potential_settings import RelaxationSettings
+from mlrim.potentials.calculators import HarmonicBackground, PotentialCalculator
+from mlrim.potentials.relaxation import relax_crystal
+from mlrim.potentials.settings import RelaxationSettings
 from mlrim.predictors import Predictor, require_energy
-from mlrim.relaxation import relax_crystal
 from mlrim.rim.background import background_hessian, short_range_background
 from mlrim.structures import InputStructure, primitive_crystal
 from mlrim.units import THZ_TO_CM1
