@@ -315,5 +315,5 @@ def background_warnings(model: EnergyPredictor) -> list[str]:
         return []
     return [
         f"the model was trained on crystals without their {' and '.join(map(str, background))} part, which is not put "
-        "back for molecules"
+        "back for molecules: these frequencies are no prediction; train on molecules (experiment=hessian_molecules)"
     ]
