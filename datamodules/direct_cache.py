@@ -3,20 +3,21 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import torch
 from rich.progress import track
 
-from datamodules.direct_samples import DirectSample, make_direct_sample
+from datamodules.direct_samples import DirectSample, DirectSettings, make_direct_sample
 from datamodules.records import decode_arrays, encode_arrays
 from datamodules.sample_cache import SampleCache, encoded, make_once, narrow, widen
 from datamodules.store import RecordStore
 from mlrim.graph.structure_graph import StructureGraph
 
-DIRECT_SAMPLE_VERSION = 1
+DIRECT_SAMPLE_VERSION = 2
 """Raised whenever samples made before would differ."""
 
-Argument = tuple[str, str, float, int]
+Argument = tuple[str, str, DirectSettings]
 
 
 class DirectCache(SampleCache):
@@ -31,30 +32,30 @@ class DirectCache(SampleCache):
 
 
 def ensure_direct_samples(
-    store: RecordStore, ids: Sequence[str], cutoff: float, wave_vectors: int, workers: int, quiet: bool = False
+    store: RecordStore, ids: Sequence[str], settings: DirectSettings, workers: int, quiet: bool = False
 ) -> DirectCache:
     """The samples of the given records, from disk or made now by `workers` processes (0: in this one).
 
     Raises:
         UserError: a record has no force constants, or the disk is full.
     """
-    arguments = [(str(store.path), name, cutoff, wave_vectors) for name in ids]
+    arguments = [(str(store.path), name, settings) for name in ids]
     made = make_once(
-        store.path.with_name(store.path.name + ".samples") / ("direct-" + _key(store, ids, cutoff, wave_vectors)),
-        {"ids": list(ids)},
+        store.path.with_name(store.path.name + ".samples") / ("direct-" + _key(store, ids, settings)),
+        {"settings": asdict(settings), "ids": list(ids)},
         lambda: track(encoded(_encode_one, arguments, workers), "direct samples", total=len(ids), disable=quiet),
     )
     return DirectCache(made)
 
 
-def _key(store: RecordStore, ids: Sequence[str], cutoff: float, wave_vectors: int) -> str:
-    parts = [DIRECT_SAMPLE_VERSION, store.manifest.content_hash, cutoff, wave_vectors, sorted(ids)]
+def _key(store: RecordStore, ids: Sequence[str], settings: DirectSettings) -> str:
+    parts = [DIRECT_SAMPLE_VERSION, store.manifest.content_hash, asdict(settings), sorted(ids)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def _encode_one(argument: Argument) -> tuple[bytes, int]:
-    path, name, cutoff, wave_vectors = argument
-    sample = make_direct_sample(RecordStore(path)[name], cutoff, wave_vectors)
+    path, name, settings = argument
+    sample = make_direct_sample(RecordStore(path)[name], settings)
     named = {f"graph.{field}": tensor for field, tensor in sample.graph._asdict().items()}
     named |= {field: getattr(sample, field) for field in DirectSample._fields[1:]}
     data = encode_arrays({key: narrow(tensor.numpy()) for key, tensor in named.items()})

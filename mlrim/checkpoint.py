@@ -35,7 +35,7 @@ WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
 KINDS: dict[str, str] = {
     "delta": "mlrim.models.delta.DeltaModel",
     "response": "mlrim.models.response.ResponseModel",
-    "modes": "mlrim.models.modes.ModesModel",
+    "direct": "mlrim.models.direct.DirectModel",
     "potential": "mlrim.models.potential.PotentialModel",
     "cartesian_potential": "mlrim.models.cartesian_potential.CartesianPotentialModel",
 }

@@ -73,7 +73,13 @@ def read_atoms(path: str | Path) -> "Atoms":
 
 
 def crystal_structure(atoms: "Atoms", path: Path, symprec: float = POSITION_TOLERANCE) -> InputStructure:
-    """The primitive crystal of atoms that were read from a file; see `read_structure`."""
+    """The primitive crystal of atoms that were read from a file, one element on every site; see `read_structure`."""
+    check_ordered(atoms, path)
+    return average_structure(atoms, path, symprec)
+
+
+def average_structure(atoms: "Atoms", path: Path, symprec: float = POSITION_TOLERANCE) -> InputStructure:
+    """The same whatever is on the sites; atoms of different masses are different to symmetry."""
     crystal = _checked_crystal(atoms, path)
     found = _vacuum_warnings(crystal, path)
     crystal, notes = primitive_crystal(crystal, symprec)
@@ -217,7 +223,6 @@ def _checked_crystal(atoms: "Atoms", path: Path) -> Crystal:
     check_positions(atoms, path)
     _check_periodic(atoms, path)
     check_elements(atoms.numbers, path)
-    _check_occupancies(atoms, path)
     check_masses(atoms, path)
     crystal = Crystal(lattice, positions, atoms.numbers, atoms.get_masses())
     _check_distances(crystal, path)
@@ -268,16 +273,25 @@ def check_elements(numbers: Int[ndarray, "atoms"], path: Path) -> None:
         raise UserError(f"'{path}' holds unknown or dummy elements ({names}); allowed are the symbols H to Lr")
 
 
-def _check_occupancies(atoms: "Atoms", path: Path) -> None:
+def shared_sites(atoms: "Atoms") -> list[str]:
+    """The sites that are not fully occupied by one element, in words."""
     occupancies = atoms.info.get("occupancy") or {}
-    partial = []
-    for site in occupancies.values():
-        if len(site) > 1 or any(abs(float(share) - 1) > 1e-3 for share in site.values()):
-            partial.append(" + ".join(f"{symbol} {float(share):g}" for symbol, share in site.items()))
+    partial = [
+        " + ".join(f"{symbol} {float(share):g}" for symbol, share in sorted(site.items()))
+        for site in occupancies.values()
+        if len(site) > 1 or any(abs(float(share) - 1) > 1e-3 for share in site.values())
+    ]
+    return sorted(set(partial))
+
+
+def check_ordered(atoms: "Atoms", path: Path) -> None:
+    """Raise UserError for sites that are not fully occupied by one element."""
+    partial = shared_sites(atoms)
     if partial:
         raise UserError(
-            f"'{path}' is disordered: sites with occupancy {'; '.join(sorted(set(partial))[:5])}; "
-            "phonons need an ordered structure in which every site is fully occupied by one element"
+            f"'{path}' is disordered: sites with occupancy {'; '.join(partial[:5])}; force constants need an ordered "
+            "structure in which every site is fully occupied by one element. Direct models take disordered crystals: "
+            "give the checkpoint of one (ckpt=…)"
         )
 
 

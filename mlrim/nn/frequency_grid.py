@@ -1,8 +1,4 @@
-"""A grid of frequency bins, fine for soft modes and coarse for hard ones, and what follows from states in its bins.
-
-Bins are equally wide in s with ω = ω₁ sinh(s): of constant width below ω₁ and of a width proportional to ω above, so
-that one grid holds heavy ions and O–H stretches.
-"""
+"""Frequency bins as networks see them, and what follows from states in them."""
 
 from typing import NamedTuple
 
@@ -10,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from mlrim.graph.frequency_bins import FrequencyBins
 from mlrim.units import BOLTZMANN_J_PER_K_MOL, KELVIN_PER_THZ, THZ_TO_CM1
 
 KELVIN_PER_CM1 = KELVIN_PER_THZ / THZ_TO_CM1
@@ -31,22 +28,18 @@ class ThermalFunctions(NamedTuple):
 
 
 class FrequencyGrid(nn.Module):
-    """Bins of frequencies from zero.
-
-    Args:
-        bins: their number.
-        highest: upper edge of the last bin, cm⁻¹.
-        bend: ω₁, cm⁻¹.
-    """
+    """Bins of frequencies from zero; see `FrequencyBins` for the arguments."""
 
     edges: Tensor
     """cm⁻¹, one more than bins."""
 
     def __init__(self, bins: int, highest: float, bend: float) -> None:
         super().__init__()
-        steps = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-        edges = bend * torch.sinh(steps * torch.asinh(torch.tensor(highest / bend, dtype=torch.float64)))
-        self.register_buffer("edges", edges.float(), persistent=False)
+        edges = torch.tensor(FrequencyBins(bins, highest, bend).edges, dtype=torch.float32)
+        self.register_buffer("edges", edges, persistent=False)
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
 
     @property
     def centres(self) -> Float[Tensor, "bins"]:

@@ -74,12 +74,13 @@ class PairHead(nn.Module):
         )
         first = self.of_first(atoms.scalars)
         second = self.of_second(atoms.scalars)
-        forward, backward = self._directed(atoms, first[both.i] + second[both.j], both).chunk(2)
+        hidden = first.index_select(0, both.i) + second.index_select(0, both.j)
+        forward, backward = self._directed(atoms, hidden, both).chunk(2)
         return (forward + backward.transpose(1, 2)) / 2
 
     def _directed(self, atoms: SiteState, hidden: Tensor, pairs: PairGeometry) -> Tensor:
-        v_i, v_j = atoms.vectors[pairs.i], atoms.vectors[pairs.j]
-        t_i, t_j = atoms.matrices[pairs.i], atoms.matrices[pairs.j]
+        v_i, v_j = (atoms.vectors.index_select(0, ends) for ends in (pairs.i, pairs.j))
+        t_i, t_j = (atoms.matrices.index_select(0, ends) for ends in (pairs.i, pairs.j))
         r = pairs.direction[:, :, None]
         tr_i, tr_j = (t_i * r[:, None]).sum(2), (t_j * r[:, None]).sum(2)
         invariants = [

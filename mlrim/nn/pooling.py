@@ -19,3 +19,11 @@ def sum_over_graphs(
 ) -> Float[Tensor, "graphs *shape"]:
     """Sums over the atoms of every graph."""
     return values.new_zeros(n_graphs, *values.shape[1:]).index_add_(0, atom_graph, values)
+
+
+def with_mean(
+    scalars: Float[Tensor, "atoms scalars"], atom_graph: Int[Tensor, "atoms"], n_atoms: Int[Tensor, "graphs"]
+) -> Float[Tensor, "atoms both"]:
+    """The scalars of every atom beside their mean over its crystal."""
+    mean = sum_over_graphs(scalars, atom_graph, len(n_atoms)) / n_atoms.to(scalars.dtype)[:, None]
+    return torch.cat([scalars, mean.index_select(0, atom_graph)], -1)

@@ -1,0 +1,1 @@
+"""Vibrations straight from the structure: trained direct networks applied to crystals, ordered or not."""

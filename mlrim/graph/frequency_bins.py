@@ -1,0 +1,60 @@
+"""Bins of frequency that densities of states and spectra are learned in, and what is put into them.
+
+Bins are equally wide in s with ω = ω₁ sinh(s): of constant width below ω₁ and of a width proportional to ω above, so
+that one grid holds heavy ions and O–H stretches.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import ndtr
+
+
+class FrequencyBins(NamedTuple):
+    """Which bins; the first one begins at zero."""
+
+    count: int
+    highest: float
+    """Upper edge of the last bin, cm⁻¹."""
+    bend: float
+    """ω₁, above which bins widen, cm⁻¹."""
+
+    @property
+    def edges(self) -> Float[ndarray, "edges"]:
+        """cm⁻¹, one more than bins.
+
+        >>> FrequencyBins(4, 400.0, 1e6).edges.round(3).tolist()
+        [0.0, 100.0, 200.0, 300.0, 400.0]
+        """
+        return self.bend * np.sinh(np.linspace(0, 1, self.count + 1) * np.arcsinh(self.highest / self.bend))
+
+
+def gaussian_shares(
+    positions: Float[ndarray, "lines"], sigma: float, edges: Float[ndarray, "edges"]
+) -> Float[ndarray, "lines bins"]:
+    """The part of a Gaussian around each position (cm⁻¹) that falls into each bin; rows sum to one.
+
+    What lies below zero is reflected, what lies above the last bin belongs to it.
+
+    >>> gaussian_shares(np.array([0.0, 15.0]), 1e-3, np.array([0.0, 10.0, 20.0])).round(6).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    below = ndtr((edges - positions[:, None]) / sigma) - ndtr((-edges - positions[:, None]) / sigma)
+    below[:, -1] = 1.0
+    return np.diff(below, axis=1)
+
+
+def lorentzian_shares(
+    positions: Float[ndarray, "lines"], width: float, edges: Float[ndarray, "edges"]
+) -> Float[ndarray, "lines bins"]:
+    """The same for Lorentzians of a width (FWHM, cm⁻¹).
+
+    >>> lorentzian_shares(np.array([15.0]), 2.0, np.array([0.0, 14.0, 16.0, 1e9])).round(4).tolist()
+    [[0.2712, 0.4993, 0.2295]]
+    """
+    upper, lower = (np.arctan(2 * (edge - positions[:, None]) / width) / np.pi for edge in (edges, -edges))
+    below = upper - lower
+    below[:, -1] = 1.0
+    return np.diff(below, axis=1)
