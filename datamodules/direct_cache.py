@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from rich.progress import track
@@ -34,22 +35,42 @@ class DirectCache(SampleCache):
 def ensure_direct_samples(
     store: RecordStore, ids: Sequence[str], settings: DirectSettings, workers: int, quiet: bool = False
 ) -> DirectCache:
-    """The samples of the given records, from disk or made now by `workers` processes (0: in this one).
+    """Samples of the given records at least, from disk or made now by `workers` processes (0: in this one).
+
+    Samples made for a larger selection serve a smaller one.
 
     Raises:
         UserError: a record has no force constants, or the disk is full.
     """
+    parent, key = store.path.with_name(store.path.name + ".samples"), settings_key(store, settings)
+    known = larger_cache(parent, key, ids)
+    if known is not None:
+        return known
     arguments = [(str(store.path), name, settings) for name in ids]
     made = make_once(
-        store.path.with_name(store.path.name + ".samples") / ("direct-" + _key(store, ids, settings)),
+        parent / f"direct-{key}-{_hash(sorted(ids))}",
         {"settings": asdict(settings), "ids": list(ids)},
         lambda: track(encoded(_encode_one, arguments, workers), "direct samples", total=len(ids), disable=quiet),
     )
     return DirectCache(made)
 
 
-def _key(store: RecordStore, ids: Sequence[str], settings: DirectSettings) -> str:
-    parts = [DIRECT_SAMPLE_VERSION, store.manifest.content_hash, asdict(settings), sorted(ids)]
+def larger_cache(parent: Path, key: str, ids: Sequence[str]) -> DirectCache | None:
+    """A finished cache of the same settings that holds all of the ids."""
+    for folder in sorted(parent.glob(f"direct-{key}-*")):
+        if (folder / "index.json").is_file():
+            cache = DirectCache(folder)
+            if cache.row_of.keys() >= set(ids):
+                return cache
+    return None
+
+
+def settings_key(store: RecordStore, settings: DirectSettings) -> str:
+    """Names everything that samples depend on besides the choice of records."""
+    return _hash([DIRECT_SAMPLE_VERSION, store.manifest.content_hash, asdict(settings)])
+
+
+def _hash(parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 

@@ -21,7 +21,7 @@ from datamodules.split_datamodule import Loading, SplitDataModule
 from datamodules.splits import PARTS
 from datamodules.store import RecordStore
 from mlrim.configuration.types import Above, AtLeast
-from mlrim.graph.frequency_bins import FrequencyBins
+from mlrim.graph.frequency_bins import DENSITY_BINS, SPECTRUM_BINS, FrequencyBins
 
 
 class Place(NamedTuple):
@@ -115,8 +115,8 @@ class DirectDataModule(SplitDataModule):
         stability_selection: RecordFilter | None = None,
         split: str | None = None,
         split_seed: Annotated[int, AtLeast(0)] = 0,
-        density_bins: tuple[int, float, float] = (128, 4000.0, 500.0),
-        spectrum_bins: tuple[int, float, float] = (192, 4000.0, 500.0),
+        density_bins: tuple[int, float, float] = DENSITY_BINS,
+        spectrum_bins: tuple[int, float, float] = SPECTRUM_BINS,
         line_width: Annotated[float, Above(0)] = 20.0,
         mesh_spacing: Annotated[float, Above(0)] = 0.06,
         wave_vectors: Annotated[int, AtLeast(1)] = 8,
@@ -155,7 +155,9 @@ class DirectDataModule(SplitDataModule):
         """Atomic numbers of the training set's elements."""
         from ase.data import atomic_numbers
 
-        symbols = {symbol for name in self.trained_on("train", self.names("train")) for symbol in self.elements_of[name]}
+        symbols = {
+            symbol for name in self.trained_on("train", self.names("train")) for symbol in self.elements_of[name]
+        }
         return sorted(atomic_numbers[symbol] for symbol in symbols)
 
     @cached_property
@@ -165,8 +167,7 @@ class DirectDataModule(SplitDataModule):
             return {part: [] for part in PARTS}
         chosen = set(self.stability_selection.select(self.store.index).ids)
         return {
-            part: [name for name in getattr(self.split, part) if name in chosen - set(self.ids[part])]
-            for part in PARTS
+            part: [name for name in getattr(self.split, part) if name in chosen - set(self.ids[part])] for part in PARTS
         }
 
     @cached_property
@@ -188,9 +189,7 @@ class DirectDataModule(SplitDataModule):
         if self.second is not None:
             wanted.append((self.second, {name for part in self.second_ids.values() for name in part}))
         return [
-            ensure_direct_samples(
-                store, sorted(names), self.settings, self.loading.sample_workers, self.loading.quiet
-            )
+            ensure_direct_samples(store, sorted(names), self.settings, self.loading.sample_workers, self.loading.quiet)
             for store, names in wanted
         ]
 

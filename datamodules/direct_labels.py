@@ -58,22 +58,32 @@ def density_labels(record: Record, bins: FrequencyBins, spacing: float, level: s
 
     Records of one cell know Γ alone, and unstable ones have no density: both get NaN.
     """
-    unknown = DensityLabels(np.full((record.crystal.n_atoms, bins.count), np.nan), np.full(len(SCALARS), np.nan))
     if level not in record.force_constants or record.supercell.n_cells == 1:
-        return unknown
+        return no_density(record.crystal.n_atoms, bins)
     polar = record.born_charges is not None and record.dielectric is not None and not is_metallic(record)
     response = (record.born_charges, record.dielectric) if polar else (None, None)
     dynamics = LatticeDynamics.from_supercell(record.compact(level), record.supercell, *response)
-    qpoints = shifted_mesh(mesh_shape(record.crystal, spacing))
+    return density_of_dynamics(dynamics, bins, spacing)
+
+
+def density_of_dynamics(dynamics: LatticeDynamics, bins: FrequencyBins, spacing: float) -> DensityLabels:
+    """The same of any lattice dynamics."""
+    crystal = dynamics.crystal
+    qpoints = shifted_mesh(mesh_shape(crystal, spacing))
     parts = [dynamics.modes(qpoints[start : start + 64]) for start in range(0, len(qpoints), 64)]
     frequencies = THZ_TO_CM1 * np.concatenate([part.frequencies for part in parts])
     if (frequencies < 0).mean() > MOST_IMAGINARY:
-        return unknown
+        return no_density(crystal.n_atoms, bins)
     vectors = np.concatenate([part.eigenvectors for part in parts])
-    weights = np.abs(vectors.reshape(len(qpoints), record.crystal.n_atoms, 3, -1)) ** 2
-    shares = weights.sum(axis=2).transpose(1, 0, 2).reshape(record.crystal.n_atoms, -1) / len(qpoints)
+    weights = np.abs(vectors.reshape(len(qpoints), crystal.n_atoms, 3, -1)) ** 2
+    shares = weights.sum(axis=2).transpose(1, 0, 2).reshape(crystal.n_atoms, -1) / len(qpoints)
     states = shares @ gaussian_shares(np.maximum(frequencies.ravel(), 0.0), SIGMA, bins.edges)
-    return DensityLabels(average_over_orbits(states, record.crystal), scalar_labels(frequencies))
+    return DensityLabels(average_over_orbits(states, crystal), scalar_labels(frequencies))
+
+
+def no_density(n_atoms: int, bins: FrequencyBins) -> DensityLabels:
+    """Nothing known."""
+    return DensityLabels(np.full((n_atoms, bins.size), np.nan), np.full(len(SCALARS), np.nan))
 
 
 def scalar_labels(frequencies: Float[ndarray, "qpoints modes"]) -> Float[ndarray, "scalars"]:
@@ -107,7 +117,7 @@ def spectra_labels(record: Record, bins: FrequencyBins, width: float, level: str
     Infrared intensities are those printed by the source, else those of force constants and Born charges; Raman
     intensities are those printed.
     """
-    nothing = np.full(bins.count, np.nan)
+    nothing = np.full(bins.size, np.nan)
     if level not in record.force_constants:
         return SpectraLabels(nothing, np.nan, nothing)
     modes, places = optical_modes(record, level)
@@ -131,9 +141,7 @@ def optical_modes(record: Record, level: str = "dft") -> tuple[NormalModes, Int[
     return NormalModes(frequencies, vectors[:, places], crystal.masses, crystal.volume), places
 
 
-def infrared_intensities(
-    record: Record, modes: NormalModes, places: Int[ndarray, "modes"]
-) -> Float[ndarray, "modes"]:
+def infrared_intensities(record: Record, modes: NormalModes, places: Int[ndarray, "modes"]) -> Float[ndarray, "modes"]:
     """Of every optical mode, km per mole of cells: printed ones, else those of the Born charges, else NaN."""
     if "infrared" in record.spectra:
         return printed_intensities(record, "infrared", places)
@@ -148,9 +156,7 @@ def printed_intensities(record: Record, name: str, places: Int[ndarray, "modes"]
     return np.full(len(places), np.nan) if values is None else np.asarray(values, dtype=float)[places]
 
 
-def _spectrum(
-    intensities: Float[ndarray, "modes"], shares: Float[ndarray, "modes bins"]
-) -> Float[ndarray, "bins"]:
+def _spectrum(intensities: Float[ndarray, "modes"], shares: Float[ndarray, "modes bins"]) -> Float[ndarray, "bins"]:
     """The lines' spectrum as shares of one; NaN where an intensity is not known, or all are zero."""
     total = intensities.sum()
     return intensities @ shares / total if total > 0 else np.full(shares.shape[1], np.nan)

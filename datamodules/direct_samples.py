@@ -6,7 +6,7 @@ no Born charges, no interpolation, and no non-analytic term at Γ. A label that 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from datamodules.direct_labels import UNSTABLE_THZ, density_labels, spectra_labels
 from datamodules.records import Record
-from mlrim.graph.frequency_bins import FrequencyBins
+from mlrim.graph.frequency_bins import DENSITY_BINS, SPECTRUM_BINS, FrequencyBins
 from mlrim.graph.structure_graph import StructureGraph, batch_structures, build_structure_graph
 from mlrim.lattice.commensurate import commensurate_matrices
 from mlrim.units import SQRT_EIGENVALUE_TO_THZ
@@ -38,8 +38,8 @@ class DirectSettings:
     label: str = "dft"
     cutoff: float = 5.0
     wave_vectors: int = 8
-    density_bins: FrequencyBins = FrequencyBins(128, 4000.0, 500.0)
-    spectrum_bins: FrequencyBins = FrequencyBins(192, 4000.0, 500.0)
+    density_bins: FrequencyBins = DENSITY_BINS
+    spectrum_bins: FrequencyBins = SPECTRUM_BINS
     line_width: float = 20.0
     mesh_spacing: float = 0.06
 
@@ -125,11 +125,8 @@ def make_direct_sample(record: Record, settings: DirectSettings, seed: int = 0) 
 
 def spectra_alone(sample: DirectSample) -> DirectSample:
     """The sample of another level of theory, of which nothing is kept but its Raman spectrum."""
-    return DirectSample(
-        sample.graph,
-        *(torch.full_like(getattr(sample, name), torch.nan) for name in DirectSample._fields[1:-1]),
-        sample.raman,
-    )
+    forgotten = {name: torch.full_like(getattr(sample, name), torch.nan) for name in DirectSample._fields[1:-1]}
+    return sample._replace(**forgotten)  # type: ignore[arg-type]
 
 
 def chosen_waves(
@@ -160,7 +157,7 @@ def chosen_waves(
 def join_direct(samples: Sequence[LabelledStructure]) -> LabelledStructure:
     """One batch of several samples."""
     columns = zip(*(sample.labels for sample in samples), strict=True)
-    joined = [
+    joined: list[Any] = [
         [one for part in column for one in part] if isinstance(column[0], list) else torch.cat(column)
         for column in columns
     ]

@@ -14,6 +14,8 @@ from mlrim.output_folder import DISK_ERRORS
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from mlrim.direct.predictor import DirectPredictor
+    from mlrim.disorder import MixedStructure
     from mlrim.molecules.structures import InputMolecule
     from mlrim.pipeline import Settings
     from mlrim.predictors import Known, Predictor
@@ -24,12 +26,16 @@ SUFFIXES = (".cif", ".vasp", ".poscar", ".yaml", ".xz", ".xyz", ".extxyz", ".jso
 NAMES = ("POSCAR", "CONTCAR")
 
 
+if TYPE_CHECKING:
+    Read = tuple[InputStructure, Known] | MixedStructure | InputMolecule
+
+
 @dataclass(frozen=True)
 class Job:
     """One structure to predict: its name, and how to get at it and at what is known about it."""
 
     label: str
-    read: "Callable[[], tuple[InputStructure, Known] | InputMolecule]"
+    read: "Callable[[], Read]"
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ def structure_files(pattern: str) -> list[Path]:
 def file_jobs(paths: Sequence[Path], symprec: float, born: str | None) -> list[Job]:
     """Jobs for structure files, all with the same BORN file if one is given; names are made unique."""
 
-    def reader(path: Path, name: str) -> "Callable[[], tuple[InputStructure, Known] | InputMolecule]":
+    def reader(path: Path, name: str) -> "Callable[[], Read]":
         return lambda: read_with_response(path, name, symprec, born)
 
     from mlrim.structures import structure_name
@@ -72,18 +78,20 @@ def file_jobs(paths: Sequence[Path], symprec: float, born: str | None) -> list[J
     return [Job(str(path), reader(path, name)) for path, name in zip(paths, names, strict=True)]
 
 
-def read_with_response(
-    path: Path, name: str, symprec: float, born: str | None
-) -> "tuple[InputStructure, Known] | InputMolecule":
-    """A crystal with what a BORN file knows of it, or a molecule.
+def read_with_response(path: Path, name: str, symprec: float, born: str | None) -> "Read":
+    """A crystal with what a BORN file knows of it, one with shared sites, or a molecule.
 
     Raises:
-        UserError: a file cannot be read, or a BORN file is given for a molecule.
+        UserError: a file cannot be read, or a BORN file is given for what has no use for it.
     """
-    from mlrim.molecules.structures import InputMolecule, read_input
+    from mlrim.disorder import MixedStructure, read_any
+    from mlrim.molecules.structures import InputMolecule
     from mlrim.predictors import Known
 
-    structure = read_input(path, symprec)._replace(name=name)
+    structure = read_any(path, symprec)
+    if isinstance(structure, MixedStructure):
+        return structure.renamed(name)
+    structure = structure._replace(name=name)
     if isinstance(structure, InputMolecule):
         if born is not None:
             raise UserError(
@@ -100,7 +108,7 @@ def read_with_response(
 
 def run_jobs(
     jobs: Sequence[Job],
-    predictor: "Predictor",
+    predictor: "Predictor | DirectPredictor",
     settings: "Settings",
     out: Path,
     figures: Sequence[str],
@@ -137,7 +145,7 @@ def run_jobs(
 
 def run_job(
     job: Job,
-    predictor: "Predictor",
+    predictor: "Predictor | DirectPredictor",
     settings: "Settings",
     out: Path,
     figures: Sequence[str],
@@ -145,19 +153,24 @@ def run_job(
     response: "ResponsePredictor | None" = None,
 ) -> Path:
     """Predict one crystal or molecule, write its folder, show its modes."""
+    from mlrim.direct.predictor import DirectPredictor
+    from mlrim.disorder import MixedStructure, require_ordered
     from mlrim.molecules.structures import InputMolecule
 
     with console.status(job.label) as status:
         read = job.read()
-        name = read.name if isinstance(read, InputMolecule) else read[0].name
+        name = read.name if isinstance(read, InputMolecule | MixedStructure) else read[0].name
 
         def stage(what: str) -> None:
             status.update(f"{name}: {what}")
 
-        if isinstance(read, InputMolecule):
+        if isinstance(predictor, DirectPredictor):
+            folder, show = run_direct(read, predictor, settings, out, figures, stage)
+        elif isinstance(read, InputMolecule):
             folder, show = run_molecule(read, predictor, settings, out, figures, stage)
         else:
-            folder, show = run_crystal(*read, predictor, settings, out, figures, response, stage)
+            structure, known = require_ordered(read)
+            folder, show = run_crystal(structure, known, predictor, settings, out, figures, response, stage)
     show(console)
     return folder
 
@@ -180,6 +193,36 @@ def run_crystal(
     prediction = predict_structure(structure, predictor, settings, known, response, stage)
     stage("files and report")
     return write_prediction(prediction, out, figures), partial(show, prediction)
+
+
+def run_direct(
+    read: "Read",
+    predictor: "DirectPredictor",
+    settings: "Settings",
+    out: Path,
+    figures: Sequence[str],
+    stage: Callable[[str], object],
+) -> "tuple[Path, Callable[[Console], None]]":
+    """Predict a crystal, ordered or not, by a direct model and write its folder; the folder, and what shows the modes.
+
+    Raises:
+        UserError: it is a molecule.
+    """
+    from mlrim.direct.pipeline import predict_direct
+    from mlrim.disorder import MixedStructure
+    from mlrim.molecules.structures import InputMolecule
+    from mlrim.report.direct.console import show_direct
+    from mlrim.report.direct.folder import write_direct
+
+    if isinstance(read, InputMolecule):
+        raise UserError(
+            f"'{read.source}' is a molecule, and {predictor.description} is trained on crystals; give the checkpoint "
+            "of an energy, or a structure with a lattice"
+        )
+    structure, occupancy = read if isinstance(read, MixedStructure) else (read[0], None)
+    prediction = predict_direct(structure, predictor, settings, occupancy, stage)
+    stage("files and report")
+    return write_direct(prediction, out, figures), partial(show_direct, prediction)
 
 
 def run_molecule(

@@ -31,6 +31,7 @@ VERSION = 1
 HEADER = "mlrim"
 MODEL_PREFIX = "model."
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.json"
+CALIBRATION_FILE, FIRST_MEMBER = "uncertainty.json", "member_0"
 
 KINDS: dict[str, str] = {
     "delta": "mlrim.models.delta.DeltaModel",
@@ -88,6 +89,8 @@ def load_model(path: str | Path, kind: str | Collection[str] | None = None, devi
     of an unknown version, or needs code to be unpickled.
     """
     path = Path(path)
+    if (path / CALIBRATION_FILE).is_file():
+        path = path / FIRST_MEMBER  # of a folder with what is known of a model's errors, see mlrim.uncertainty
     if path.is_dir():
         found, weights = read_folder(path)
     else:
@@ -104,6 +107,14 @@ def load_model(path: str | Path, kind: str | Collection[str] | None = None, devi
         raise UserError(f'{path} holds a model of kind "{found["kind"]}", but kind {needed} is needed here.')
     model = build(path, found, weights).to(device).eval()
     return LoadedModel(found["kind"], model, found["model"], found["metadata"])
+
+
+def kind_of_model(path: str | Path) -> str:
+    """The kind of the model in a checkpoint file or an exported folder; raises UserError as `load_model` does."""
+    path = Path(path)
+    if (path / CALIBRATION_FILE).is_file():
+        path = path / FIRST_MEMBER
+    return str(read_folder(path)[0]["kind"] if path.is_dir() else read_checkpoint(path)[HEADER]["kind"])
 
 
 def class_of(kind: str) -> type[nn.Module]:

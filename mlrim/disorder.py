@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from ase.data import atomic_masses_iupac2016, atomic_numbers
@@ -12,10 +12,19 @@ from numpy import ndarray
 from mlrim.errors import UserError
 from mlrim.graph.structure_graph import SiteOccupancy
 from mlrim.lattice.crystal import Crystal
-from mlrim.structures import POSITION_TOLERANCE, InputStructure, average_structure
+from mlrim.structures import (
+    POSITION_TOLERANCE,
+    InputStructure,
+    average_structure,
+    disordered,
+    read_atoms,
+    shared_sites,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from mlrim.molecules.structures import InputMolecule
 
 MASS_DIGITS = 6
 """Sites are told apart by their element and their mass, rounded to so many digits."""
@@ -32,6 +41,16 @@ class MixedStructure(NamedTuple):
     def name(self) -> str:
         """Name for the output folder."""
         return self.structure.name
+
+    @property
+    def shared(self) -> list[str]:
+        """The sites that several elements share, in words."""
+        from ase.data import chemical_symbols
+
+        sites: dict[int, dict[str, float]] = {}
+        for number, share, site in zip(*self.occupancy.parts, strict=True):
+            sites.setdefault(int(site), {})[chemical_symbols[number]] = float(share)
+        return sorted({in_words(site) for site in sites.values() if len(site) > 1})
 
     def renamed(self, name: str) -> "MixedStructure":
         """The same under another name."""
@@ -51,7 +70,9 @@ def mixed_structure(atoms: "Atoms", path: Path, symprec: float = POSITION_TOLERA
     sites = [site_shares(atoms, atom, path) for atom in range(len(atoms))]
     numbers = [max(site, key=lambda symbol: (site[symbol], symbol)) for site in sites]
     atoms.numbers = np.array([atomic_numbers[symbol] for symbol in numbers])
-    masses = [sum(share * atomic_masses_iupac2016[atomic_numbers[one]] for one, share in site.items()) for site in sites]
+    masses = [
+        sum(share * atomic_masses_iupac2016[atomic_numbers[one]] for one, share in site.items()) for site in sites
+    ]
     atoms.set_masses(masses)
     kinds = {
         (int(number), round(mass, MASS_DIGITS)): site
@@ -63,8 +84,36 @@ def mixed_structure(atoms: "Atoms", path: Path, symprec: float = POSITION_TOLERA
         kinds[int(number), round(float(mass), MASS_DIGITS)]
         for number, mass in zip(crystal.numbers, crystal.masses, strict=True)
     ]
-    note = f"virtual crystal: sites shared by {'; '.join(sorted({in_words(site) for site in found if len(site) > 1}))}"
-    return MixedStructure(structure._replace(notes=[*structure.notes, note]), occupancy_of(found))
+    mixed = MixedStructure(structure, occupancy_of(found))
+    note = f"virtual crystal: sites shared by {'; '.join(mixed.shared)}"
+    return mixed._replace(structure=structure._replace(notes=[*structure.notes, note]))
+
+
+def read_any(path: Path, symprec: float = POSITION_TOLERANCE) -> "InputStructure | MixedStructure | InputMolecule":
+    """The crystal, ordered or not, or the molecule in a file of any supported format.
+
+    Raises:
+        UserError: the file cannot be read, or holds what is neither.
+    """
+    from mlrim.molecules.structures import is_molecule, molecule_from_atoms
+
+    atoms = read_atoms(path)
+    if is_molecule(atoms):
+        return molecule_from_atoms(atoms, path)
+    if shared_sites(atoms):
+        return mixed_structure(atoms, path, symprec)
+    return average_structure(atoms, path, symprec)
+
+
+def require_ordered(read: Any) -> Any:
+    """What was read, unless its sites are shared.
+
+    Raises:
+        UserError: they are.
+    """
+    if isinstance(read, MixedStructure):
+        raise UserError(disordered(read.structure.path, read.shared))
+    return read
 
 
 def site_shares(atoms: "Atoms", atom: int, path: Path) -> dict[str, float]:
@@ -105,9 +154,7 @@ def occupancy_of(sites: list[dict[str, float]]) -> SiteOccupancy:
     )
 
 
-def virtual_crystal(
-    crystal: Crystal, mixed: Mapping[int, Mapping[str, float]]
-) -> tuple[Crystal, SiteOccupancy]:
+def virtual_crystal(crystal: Crystal, mixed: Mapping[int, Mapping[str, float]]) -> tuple[Crystal, SiteOccupancy]:
     """A crystal with other elements on some of its sites, in its own order and geometry.
 
     Args:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from mlrim.checkpoint import LoadedModel
+    from mlrim.direct.predictor import DirectPredictor
     from mlrim.lattice.dipole import DipoleInteraction
 
 CLASSICAL = ("rim", "shell", "fitted")
@@ -113,6 +114,45 @@ def require_energy(predictor: Predictor, option: str) -> EnergyPredictor:
     )
 
 
+def load_any_predictor(ckpt: str, potential: PotentialSettings | None = None) -> "Predictor | DirectPredictor":
+    """The predictor of force constants, or of vibrations without any, that a name or a path stands for.
+
+    Args:
+        potential: how force constants are made if the checkpoint holds an energy.
+
+    Raises:
+        UserError: there is no such model, or the checkpoint cannot be used.
+    """
+    from mlrim.shipped import DIRECT
+
+    if ckpt == DIRECT:
+        return load_direct(str(shipped_direct()), DIRECT)
+    if ckpt in (NAME, *CLASSICAL) or not Path(ckpt).exists():
+        return load_predictor(ckpt, potential)
+    from mlrim.checkpoint import kind_of_model
+
+    return load_direct(ckpt, ckpt) if kind_of_model(ckpt) == "direct" else load_predictor(ckpt, potential)
+
+
+def load_direct(path: str, name: str) -> "DirectPredictor":
+    """A direct model with what is known of its errors, where that is known.
+
+    Args:
+        name: of the model in descriptions.
+
+    Raises:
+        UserError: the checkpoint cannot be used.
+    """
+    from mlrim.checkpoint import load_model
+    from mlrim.direct.predictor import DirectPredictor
+    from mlrim.uncertainty.calibrated import is_calibrated, load_calibrated
+
+    if is_calibrated(path):
+        members, uncertainty = load_calibrated(path)
+        return DirectPredictor(members, name, uncertainty)
+    return DirectPredictor([load_model(path, kind="direct")], name)
+
+
 def load_predictor(ckpt: str, potential: PotentialSettings | None = None) -> Predictor:
     """The predictor that a name or the path of a checkpoint stands for.
 
@@ -144,6 +184,22 @@ def load_predictor(ckpt: str, potential: PotentialSettings | None = None) -> Pre
     if loaded.kind in POTENTIALS:
         return PotentialPredictor(loaded, ckpt, potential or PotentialSettings())
     return DeltaPredictor(loaded, ckpt)
+
+
+def shipped_direct() -> Path:
+    """The direct model that comes with the package.
+
+    Raises:
+        UserError: this copy has none.
+    """
+    folder = shipped_model("direct")
+    if folder is None:
+        raise UserError(
+            "ckpt=direct is the direct model that comes with mlrim, but this copy has none (mlrim/pretrained/direct). "
+            "Get a complete copy, or train a model (python train.py experiment=direct_multitask) and give its "
+            "checkpoint"
+        )
+    return folder
 
 
 def shipped_delta() -> Path:

@@ -288,11 +288,16 @@ def check_ordered(atoms: "Atoms", path: Path) -> None:
     """Raise UserError for sites that are not fully occupied by one element."""
     partial = shared_sites(atoms)
     if partial:
-        raise UserError(
-            f"'{path}' is disordered: sites with occupancy {'; '.join(partial[:5])}; force constants need an ordered "
-            "structure in which every site is fully occupied by one element. Direct models take disordered crystals: "
-            "give the checkpoint of one (ckpt=…)"
-        )
+        raise UserError(disordered(path, partial))
+
+
+def disordered(path: Path, sites: list[str]) -> str:
+    """The message for a crystal whose sites are shared, where that is of no use."""
+    return (
+        f"'{path}' is disordered: sites with occupancy {'; '.join(sites[:5])}; force constants need an ordered "
+        "structure in which every site is fully occupied by one element. Direct models take disordered crystals: "
+        "ckpt=direct, or the checkpoint of one"
+    )
 
 
 def _check_distances(crystal: Crystal, path: Path) -> None:

@@ -15,6 +15,21 @@ from mlrim.vibrations.gamma import translation_overlaps
 
 
 @dataclass(frozen=True, eq=False)
+class CommensurateFrequencies:
+    """Frequencies alone at commensurate wave vectors: what a model without force constants predicts.
+
+    Attributes:
+        weights: share of the zone of every wave vector; Γ is the first.
+        frequencies: signed frequencies, THz, ascending, without the non-analytic term.
+        optical_frequencies: of these the ones at Γ without the three that are exactly zero.
+    """
+
+    weights: Float[ndarray, "qpoints"]
+    frequencies: Float[ndarray, "qpoints modes"]
+    optical_frequencies: Float[ndarray, "modes"]
+
+
+@dataclass(frozen=True, eq=False)
 class CommensurateDynamics:
     """Total force constants of a supercell, seen at its commensurate wave vectors.
 
@@ -31,6 +46,11 @@ class CommensurateDynamics:
     @cached_property
     def _commensurate(self) -> CommensurateMatrices:
         return commensurate_matrices(self.compact, self.supercell)
+
+    @property
+    def qpoints(self) -> Float[ndarray, "qpoints 3"]:
+        """The wave vectors, in primitive reciprocal vectors."""
+        return self._commensurate.qpoints
 
     @property
     def weights(self) -> Float[ndarray, "qpoints"]:

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mlrim.direct.predictor import DirectPredictor
 from mlrim.errors import UserError
-from mlrim.evaluation.commensurate import CommensurateDynamics
+from mlrim.evaluation.commensurate import CommensurateDynamics, CommensurateFrequencies
 from mlrim.evaluation.metrics import compare
 from mlrim.graph.crystal_graph import ResponseFeatures
 from mlrim.lattice.dipole import DipoleInteraction, neutralize_born_charges
 from mlrim.lattice.force_constants import fold
 from mlrim.lattice.symmetry import space_group, symmetrize_site_tensors, symmetrize_tensor
 from mlrim.potentials.settings import PotentialSettings
-from mlrim.predictors import Known, LongRange, Predictor, load_predictor
+from mlrim.predictors import Known, LongRange, Predictor, load_any_predictor
 from mlrim.record_jobs import known_from_record
 from mlrim.responses import ResponsePredictor, load_response
 from mlrim.symmetrization import impose_symmetry
+from mlrim.units import THZ_TO_CM1
 
 if TYPE_CHECKING:
     from datamodules.records import Record
@@ -101,7 +103,7 @@ class Evaluator(NamedTuple):
     """Everything that a process needs to evaluate records."""
 
     store: "RecordStore"
-    predictors: dict[str, Predictor]
+    predictors: dict[str, Predictor | DirectPredictor]
     level: str
     response: ResponsePredictor | None = None
 
@@ -118,7 +120,7 @@ class Evaluator(NamedTuple):
 
         parts = {model: model_and_suffix(model) for model in models}
         loaded = {
-            name: load_predictor(name, OWN_SUPERCELL) for name in dict.fromkeys(name for name, _ in parts.values())
+            name: load_any_predictor(name, OWN_SUPERCELL) for name in dict.fromkeys(name for name, _ in parts.values())
         }
         predictors = {model: loaded[name] for model, (name, _) in parts.items()}
         return cls(RecordStore(data), predictors, level, response_model(models, response))
@@ -134,6 +136,10 @@ class Evaluator(NamedTuple):
         for model, predictor in self.predictors.items():
             try:
                 _, suffix = model_and_suffix(model)
+                if isinstance(predictor, DirectPredictor):
+                    found = direct_frequencies(predictor, record, reference)
+                    rows.append({"model": model, **description(record), **compare(found, reference)})
+                    continue
                 assumed = known._replace(long_range=assumed_long_range(suffix, record, known, self.response))
                 predicted = predicted_dynamics(predictor, record, assumed, reference, exact=not suffix)
                 rows.append({"model": model, **description(record), **compare(predicted, reference)})
@@ -197,6 +203,23 @@ def predicted_dynamics(
         return CommensurateDynamics(compact, record.supercell)
     folded = reference.folded_dipole if exact else dipole.folded(record.supercell)
     return CommensurateDynamics(compact + folded, record.supercell, dipole)
+
+
+def direct_frequencies(
+    predictor: DirectPredictor, record: "Record", reference: CommensurateDynamics
+) -> CommensurateFrequencies:
+    """What a direct model says at the wave vectors of the reference.
+
+    Raises:
+        UserError: it has no head for modes.
+    """
+    if "modes" not in predictor.heads:
+        raise UserError(f"{predictor.description} has no head for modes, which are compared here")
+    answers = predictor.answers(record.crystal)
+    frequencies = np.array([answer.dynamics.frequencies(reference.qpoints) for answer in answers])  # type: ignore[union-attr]
+    gamma = predictor.centre(np.array([answer.gamma for answer in answers])) / THZ_TO_CM1
+    kept = np.sort(np.argsort(np.abs(gamma), kind="stable")[3:])
+    return CommensurateFrequencies(reference.weights, predictor.centre(frequencies), gamma[kept])
 
 
 def description(record: "Record") -> dict[str, Any]:

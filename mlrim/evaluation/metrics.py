@@ -5,7 +5,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from scipy.stats import wasserstein_distance
 
-from mlrim.evaluation.commensurate import CommensurateDynamics
+from mlrim.evaluation.commensurate import CommensurateDynamics, CommensurateFrequencies
 from mlrim.units import KELVIN_PER_THZ, THZ_TO_CM1
 from mlrim.vibrations.thermal import thermal_properties
 
@@ -31,8 +31,15 @@ UNITS = {
 FLAGS = ("reference_imaginary", "predicted_imaginary")
 
 
-def compare(predicted: CommensurateDynamics, reference: CommensurateDynamics) -> dict[str, float]:
-    """Every metric of one compound; those that do not apply (no optical modes, no Born charges) are absent."""
+Frequencies = CommensurateDynamics | CommensurateFrequencies
+
+
+def compare(predicted: Frequencies, reference: CommensurateDynamics) -> dict[str, float]:
+    """Every metric of one compound; those that do not apply (no optical modes, no Born charges) are absent.
+
+    Of a model that has frequencies alone, those of force constants are absent.
+    """
+    whole = predicted if isinstance(predicted, CommensurateDynamics) else None
     thermal = thermal_differences(predicted, reference)
     values = {
         "gamma_optical_mae": gamma_optical_mae(predicted, reference),
@@ -43,15 +50,15 @@ def compare(predicted: CommensurateDynamics, reference: CommensurateDynamics) ->
         "free_energy_error": thermal[1],
         "heat_capacity_error": thermal[2],
         "dos_wasserstein": dos_distance(predicted, reference),
-        "matrix_norm": matrix_norm(predicted, reference),
-        "loto_error": loto_error(predicted, reference),
+        "matrix_norm": None if whole is None else matrix_norm(whole, reference),
+        "loto_error": None if whole is None else loto_error(whole, reference),
         "reference_imaginary": float(reference.frequencies.min() < IMAGINARY),
         "predicted_imaginary": float(predicted.frequencies.min() < IMAGINARY),
     }
     return {name: float(value) for name, value in values.items() if value is not None}
 
 
-def gamma_optical_mae(predicted: CommensurateDynamics, reference: CommensurateDynamics) -> float | None:
+def gamma_optical_mae(predicted: Frequencies, reference: CommensurateDynamics) -> float | None:
     """Mean absolute difference of the sorted, signed optical frequencies at Γ, without the macroscopic field, cm⁻¹."""
     if len(reference.optical_frequencies) == 0:
         return None
@@ -59,18 +66,18 @@ def gamma_optical_mae(predicted: CommensurateDynamics, reference: CommensurateDy
     return float(np.abs(difference).mean()) * THZ_TO_CM1
 
 
-def mesh_mae(predicted: CommensurateDynamics, reference: CommensurateDynamics) -> float:
+def mesh_mae(predicted: Frequencies, reference: CommensurateDynamics) -> float:
     """Mean absolute difference of the sorted, signed frequencies over all commensurate wave vectors, cm⁻¹."""
     difference = np.abs(predicted.frequencies - reference.frequencies).mean(axis=1)
     return float(reference.weights @ difference) * THZ_TO_CM1
 
 
-def mean_frequency(dynamics: CommensurateDynamics) -> float:
+def mean_frequency(dynamics: Frequencies) -> float:
     """Mean of all signed frequencies over the commensurate wave vectors, THz."""
     return float(dynamics.weights @ dynamics.frequencies.mean(axis=1))
 
 
-def thermal_differences(predicted: CommensurateDynamics, reference: CommensurateDynamics) -> tuple[float, float, float]:
+def thermal_differences(predicted: Frequencies, reference: CommensurateDynamics) -> tuple[float, float, float]:
     """|ΔS| (J/K/mol), |ΔF| (kJ/mol) and |ΔC_v| (J/K/mol) at 300 K per mole of primitive cells."""
     first, second = (
         thermal_properties(one.frequencies, one.weights, np.array([TEMPERATURE])) for one in (predicted, reference)
@@ -82,7 +89,7 @@ def thermal_differences(predicted: CommensurateDynamics, reference: Commensurate
     )
 
 
-def dos_distance(predicted: CommensurateDynamics, reference: CommensurateDynamics) -> float:
+def dos_distance(predicted: Frequencies, reference: CommensurateDynamics) -> float:
     """Wasserstein (earth mover's) distance of the two normalised densities of states, cm⁻¹."""
     weights = np.repeat(reference.weights, reference.frequencies.shape[1])
     distance = wasserstein_distance(predicted.frequencies.ravel(), reference.frequencies.ravel(), weights, weights)

@@ -77,6 +77,11 @@ class SiteOccupancy:
     shares: Float[ndarray, "constituents"]
     sites: Int[ndarray, "constituents"]
 
+    @property
+    def parts(self) -> tuple[ndarray, ndarray, ndarray]:
+        """Numbers, shares and sites."""
+        return self.numbers, self.shares, self.sites
+
 
 def full_occupancy(crystal: Crystal) -> SiteOccupancy:
     """One element on every site."""

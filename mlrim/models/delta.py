@@ -49,6 +49,8 @@ class DeltaModel(SiteEncoder):
     """
 
     log_scale: Tensor
+    last_layers = ("head.last",)
+    """Names of the layers that nothing learned follows."""
 
     def __init__(
         self,

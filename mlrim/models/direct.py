@@ -130,6 +130,17 @@ class DirectModel(nn.Module):
         edges = self.encoder.geometry(graph)
         return self.modes(self.encoder(graph, edges), graph, edges)
 
+    @property
+    def last_layers(self) -> list[str]:
+        """Names of the layers that nothing learned follows."""
+        names = {
+            "modes": ["modes.head.last"],
+            "density": ["density.network.5"],
+            "spectra": ["infrared.network.5", "raman.network.5"],
+            "scalars": ["scalars.network.5"],
+        }
+        return [name for head in self.heads for name in names[head]]
+
     def set_scalar_statistics(self, mean: list[float], deviation: list[float]) -> None:
         """Take over mean and deviation of a training set's `SCALARS`; they are stored with the weights."""
         self.scalars.mean.copy_(torch.tensor(mean))

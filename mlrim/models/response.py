@@ -104,6 +104,12 @@ class ResponseModel(SiteEncoder):
     raman_scale: Tensor
 
     @property
+    def last_layers(self) -> list[str]:
+        """Names of the layers that nothing learned follows."""
+        names = ["bonds.to_charge", "charges.network.3", "dielectric.network.3", "dielectric.last.2", "metal.2"]
+        return [*names, "bonds.to_raman"] if self.knows_raman else names
+
+    @property
     def knows_raman(self) -> bool:
         """Whether the network has been trained on Raman tensors."""
         return self.with_raman and float(self.raman_scale) > 0
@@ -140,6 +146,12 @@ class ResponseModel(SiteEncoder):
             self.metal(pooled)[:, 0],
             None if tensors is None else self._raman(tensors, batch, log_susceptibility.detach()),
         )
+
+    def latent(self, batch: ResponseGraph) -> Float[Tensor, "graphs scalars"]:
+        """Where crystals are among others: the average of their atoms' scalars before any head."""
+        graph = batch.crystal
+        of_graph = self.theory(batch.theory) + self.of_packing(batch.packing)
+        return self.pooled(graph, of_graph[_graph_of_sites(graph, graph.atom_graph)])
 
     def _raman(self, learned: Tensor, batch: ResponseGraph, log_susceptibility: Tensor) -> Tensor:
         """The prior and a learned part that is measured by the prior's size in the same crystal.

@@ -14,6 +14,7 @@ from mlrim.graph.descriptors import SOAP_SIZE
 from mlrim.graph.elements import N_ELEMENTS, all_covalent_radii, element_properties
 from mlrim.nn.message_passing import Channels, Environment, InteractionLayer, SiteState
 from mlrim.nn.neighbour_sums import DirectionalSum
+from mlrim.nn.pooling import sum_over_graphs
 from mlrim.nn.radial import RadialBasis, smooth_switch
 from mlrim.nn.tensors import traceless
 
@@ -74,6 +75,14 @@ class SiteEncoder(nn.Module):
         for layer in self.layers:
             state = layer(state, around)
         return state._replace(scalars=self.final_norm(state.scalars))
+
+    def pooled(
+        self, graph: CrystalGraph, context: Float[Tensor, "sites scalars"] | None = None
+    ) -> Float[Tensor, "graphs scalars"]:
+        """The average of the atoms' scalars of every crystal."""
+        scalars = self.encode(graph, context).scalars.index_select(0, graph.atom_site)
+        sums = sum_over_graphs(scalars, graph.atom_graph, len(graph.n_atoms))
+        return sums / graph.n_atoms.to(sums.dtype)[:, None]
 
     def _environment(self, graph: CrystalGraph, state: SiteState) -> Environment:
         distance, direction = polar(graph.vector)

@@ -1,6 +1,7 @@
 """Blank figures without a display, and the colours that all of them share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,3 +20,14 @@ def new_figure(
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.subplots(1, panels, width_ratios=width_ratios)
+
+
+def save_figures(figures: Mapping[str, "Figure"], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """Save every figure in every format under its name; the paths written."""
+    paths = []
+    for name, figure in figures.items():
+        for suffix in formats:
+            paths.append(folder / f"{name}.{suffix}")
+            figure.savefig(paths[-1], dpi=150)
+            figure.set_layout_engine("none")  # found in the first drawing, kept for the others
+    return paths

@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlrim.report.drawing import ELEMENT_COLOURS, new_figure
+from mlrim.lattice.qpath import QPath
+from mlrim.report.drawing import ELEMENT_COLOURS, new_figure, save_figures
 from mlrim.report.formula import chemical_formula
 from mlrim.report.prediction import Prediction
 from mlrim.report.spectra_figures import infrared_figure, raman_figure
 from mlrim.units import THZ_TO_CM1
+from mlrim.vibrations.thermal import ThermalProperties
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,18 +21,12 @@ BAND_COLOUR = "#1f4e79"
 
 def write_figures(prediction: Prediction, folder: Path, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
     """Draw dispersion, thermal properties and the spectra there are; the paths written."""
-    figures = {"dispersion": dispersion_figure(prediction), "thermal": thermal_figure(prediction)}
+    figures = {"dispersion": dispersion_figure(prediction), "thermal": draw_thermal(prediction.thermal)}
     if prediction.infrared is not None:
         figures["infrared"] = infrared_figure(prediction)
     if prediction.raman is not None:
         figures["raman"] = raman_figure(prediction)
-    paths = []
-    for name, figure in figures.items():
-        for suffix in formats:
-            paths.append(folder / f"{name}.{suffix}")
-            figure.savefig(paths[-1], dpi=150)
-            figure.set_layout_engine("none")  # found in the first drawing, kept for the others
-    return paths
+    return save_figures(figures, folder, formats)
 
 
 def dispersion_figure(prediction: Prediction) -> "Figure":
@@ -45,9 +41,8 @@ def dispersion_figure(prediction: Prediction) -> "Figure":
     return figure
 
 
-def thermal_figure(prediction: Prediction) -> "Figure":
+def draw_thermal(thermal: ThermalProperties) -> "Figure":
     """Free energy, entropy and heat capacity against temperature."""
-    thermal = prediction.thermal
     figure, (energies, capacities) = new_figure(2, size=(8.0, 3.6))
     energies.plot(thermal.temperatures, thermal.free_energy, label="F")
     energies.plot(thermal.temperatures, thermal.energy, label="E")
@@ -66,7 +61,7 @@ def _draw_bands(axes: "Axes", prediction: Prediction) -> None:
     frequencies = prediction.dispersion.frequencies * THZ_TO_CM1
     for segment in path.segments:
         axes.plot(path.distances[segment], frequencies[segment], color=BAND_COLOUR, lw=1)
-    ticks, labels = _ticks(prediction)
+    ticks, labels = path_ticks(prediction.dispersion.path)
     for tick in ticks:
         axes.axvline(tick, color="black", lw=0.5)
     axes.axhline(0, color="grey", lw=0.5)
@@ -88,9 +83,8 @@ def _draw_dos(axes: "Axes", prediction: Prediction) -> None:
     axes.legend(frameon=False, fontsize=8)
 
 
-def _ticks(prediction: Prediction) -> tuple[list[float], list[str]]:
+def path_ticks(path: QPath) -> tuple[list[float], list[str]]:
     """Positions and names of the ends of segments; both names where the path jumps."""
-    path = prediction.dispersion.path
     ticks, labels = [float(path.distances[0])], [path.labels[0][0]]
     for index, segment in enumerate(path.segments):
         name = path.labels[index][1]

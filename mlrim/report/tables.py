@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
+from mlrim.lattice.qpath import QPath
 from mlrim.report.mode_table import directional_columns, mode_columns, modes_columns
 from mlrim.report.prediction import Prediction
 from mlrim.report.spectra_tables import (
@@ -16,6 +17,7 @@ from mlrim.report.spectra_tables import (
     raman_spectrum_columns,
 )
 from mlrim.units import THZ_TO_CM1
+from mlrim.vibrations.thermal import ThermalProperties
 
 __all__ = [
     "band_columns",
@@ -23,6 +25,7 @@ __all__ = [
     "dos_columns",
     "mode_columns",
     "modes_columns",
+    "path_columns",
     "tables",
     "thermal_columns",
     "write_columns",
@@ -52,7 +55,7 @@ def tables(prediction: Prediction) -> dict[str, Mapping[str, Sequence | ndarray]
         "lo_to": directional_columns(prediction.gamma) if prediction.gamma.directional else None,
         "bands": band_columns(prediction),
         "dos": dos_columns(prediction),
-        "thermal": thermal_columns(prediction),
+        "thermal": thermal_columns(prediction.thermal),
         "infrared": infrared_spectrum_columns(prediction.infrared) if prediction.infrared else None,
         "raman": raman_spectrum_columns(prediction.raman) if prediction.raman else None,
         "neutrons": neutron_columns(prediction.neutrons) if prediction.neutrons else None,
@@ -63,16 +66,21 @@ def tables(prediction: Prediction) -> dict[str, Mapping[str, Sequence | ndarray]
 
 def band_columns(prediction: Prediction) -> dict[str, Sequence | ndarray]:
     """One row for every wave vector of the path, one column for every band (THz)."""
-    path, frequencies = prediction.dispersion.path, prediction.dispersion.frequencies
+    frequencies = prediction.dispersion.frequencies
+    bands = {f"band_{k + 1}_thz": frequencies[:, k] for k in range(frequencies.shape[1])}
+    return path_columns(prediction.dispersion.path) | bands
+
+
+def path_columns(path: QPath) -> dict[str, Sequence | ndarray]:
+    """Where every wave vector of a path is."""
     segment = np.concatenate([np.full(s.stop - s.start, k + 1) for k, s in enumerate(path.segments)])
-    columns: dict[str, Sequence | ndarray] = {
+    return {
         "segment": segment.tolist(),
         "distance_per_angstrom": path.distances,
         "q_a": path.qpoints[:, 0],
         "q_b": path.qpoints[:, 1],
         "q_c": path.qpoints[:, 2],
     }
-    return columns | {f"band_{k + 1}_thz": frequencies[:, k] for k in range(frequencies.shape[1])}
 
 
 def dos_columns(prediction: Prediction) -> dict[str, ndarray]:
@@ -86,9 +94,8 @@ def dos_columns(prediction: Prediction) -> dict[str, ndarray]:
     return columns | {f"{element}_per_thz": values for element, values in dos.projected.items()}
 
 
-def thermal_columns(prediction: Prediction) -> dict[str, ndarray]:
+def thermal_columns(thermal: ThermalProperties) -> dict[str, Sequence | ndarray]:
     """Thermal properties per mole of primitive cells."""
-    thermal = prediction.thermal
     return {
         "temperature_k": thermal.temperatures,
         "free_energy_kj_per_mol": thermal.free_energy,

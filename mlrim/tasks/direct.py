@@ -8,8 +8,9 @@ from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from mlrim.configuration.types import Above, AtLeast
-from mlrim.models.direct import DirectModel, DirectOutput
+from mlrim.models.direct import DirectModel
 from mlrim.nn.dynamical import dynamical_matrices, eigenvalues
+from mlrim.nn.spectrum_head import Spectrum
 from mlrim.tasks.direct_metrics import DirectMetrics
 from mlrim.tasks.distribution_losses import DensityLoss, density_loss, spectrum_loss
 from mlrim.tasks.fine_tuning import take_over
@@ -112,13 +113,13 @@ class DirectTask(LightningModule):
         found = self.model(graph)
         parts = {}
         if found.blocks is not None:
-            parts["modes"] = self._modes_loss(batch, found)
+            parts["modes"] = self._modes_loss(batch, found.blocks)
         if found.states is not None:
-            parts["density"] = self._states_loss(batch, found)
-        if found.infrared is not None:
-            parts["spectra"] = self._spectra_loss(labels, found)
+            parts["density"] = self._states_loss(batch, found.states)
+        if found.infrared is not None and found.raman is not None:
+            parts["spectra"] = self._spectra_loss(labels, found.infrared, found.raman)
         if found.scalars is not None:
-            parts["scalars"] = self._scalars_loss(labels, found)
+            parts["scalars"] = self._scalars_loss(labels, found.scalars.values)
             told = labels.stable.isfinite()
             logits = found.scalars.stability_logit[told]
             parts["stability"] = mean(
@@ -126,15 +127,14 @@ class DirectTask(LightningModule):
             )
         return parts
 
-    def _modes_loss(self, batch: Any, found: DirectOutput) -> Tensor:
-        graph, labels = batch
-        gamma, waves = squares_of(found, batch)
-        regular = labels.regular.tolist()
+    def _modes_loss(self, batch: Any, blocks: Tensor) -> Tensor:
+        labels = batch.labels
+        gamma, waves = squares_of(blocks, batch)
         of_gamma = [self._of_modes(exact[None], part) for exact, part in zip(labels.gamma, gamma, strict=True)]
         of_waves = [self._of_modes(exact, part) for exact, part in zip(labels.waves, waves, strict=True)]
         both = [one + self.wave_weight * other for one, other in zip(of_gamma, of_waves, strict=True)]
-        kept = [part for part, used in zip(both, regular, strict=True) if used]
-        return torch.stack(kept).mean() / 100 if kept else found.blocks.sum() * 0
+        kept = [part for part, used in zip(both, labels.regular.tolist(), strict=True) if used]
+        return torch.stack(kept).mean() / 100 if kept else blocks.sum() * 0
 
     def _of_modes(self, exact: Tensor, predicted: Tensor) -> Tensor:
         if self.loss == "sorted":
@@ -145,35 +145,33 @@ class DirectTask(LightningModule):
             part = part + self.degeneracy_weight * level_spacing_loss(predicted, exact, self.softening, 0.1)
         return part
 
-    def _states_loss(self, batch: Any, found: DirectOutput) -> Tensor:
+    def _states_loss(self, batch: Any, states: Tensor) -> Tensor:
         graph, labels = batch
-        grid, atom_graph = self.model.density.grid, graph.atom_graph
+        grid, kind, atom_graph = self.model.density.grid, self.density_loss, graph.atom_graph
         known = labels.states[:, 0].isfinite() & labels.regular[atom_graph]
         graphs, place = torch.unique(atom_graph[known], return_inverse=True)
-        pairs = found.states[known], labels.states[known]
-        of_atoms = density_loss(*pairs, grid, self.density_loss)
-        totals = [part.new_zeros(len(graphs), len(grid)).index_add(0, place, part) for part in pairs]
-        return (mean(density_loss(*totals, grid, self.density_loss)) + mean(of_atoms)) / 100
+        found, exact = states[known], labels.states[known]
+        totals = [part.new_zeros(len(graphs), len(grid)).index_add(0, place, part) for part in (found, exact)]
+        of_atoms = density_loss(found, exact, grid, kind)
+        return (mean(density_loss(totals[0], totals[1], grid, kind)) + mean(of_atoms)) / 100
 
-    def _spectra_loss(self, labels: Any, found: DirectOutput) -> Tensor:
+    def _spectra_loss(self, labels: Any, infrared: Spectrum, raman: Spectrum) -> Tensor:
         grid = self.model.infrared.grid
-        infrared = labels.infrared[:, 0].isfinite() & labels.regular
-        raman = labels.raman[:, 0].isfinite()
-        shapes = [
-            spectrum_loss(found.infrared.shares[infrared], labels.infrared[infrared], grid),
-            spectrum_loss(found.raman.shares[raman], labels.raman[raman], grid),
-        ]
-        intensity = (found.infrared.intensity[infrared] / labels.infrared_intensity[infrared]).log().abs()
-        return mean(shapes[0]) + mean(shapes[1]) + 0.5 * mean(intensity)
+        known = labels.infrared[:, 0].isfinite() & labels.regular
+        of_infrared = spectrum_loss(infrared.shares[known], labels.infrared[known], grid)
+        intensity = (infrared.intensity[known] / labels.infrared_intensity[known]).log().abs()
+        known = labels.raman[:, 0].isfinite()
+        of_raman = spectrum_loss(raman.shares[known], labels.raman[known], grid)
+        return mean(of_infrared) + mean(of_raman) + 0.5 * mean(intensity)
 
-    def _scalars_loss(self, labels: Any, found: DirectOutput) -> Tensor:
+    def _scalars_loss(self, labels: Any, values: Tensor) -> Tensor:
         known = labels.scalars.isfinite().all(-1) & labels.regular
-        error = (found.scalars.values - labels.scalars)[known] / self.model.scalars.deviation
+        error = (values - labels.scalars)[known] / self.model.scalars.deviation
         return mean(nn.functional.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=0.1))
 
     def _evaluate(self, batch: Any, stage: str) -> dict[str, tuple[Tensor, Tensor]]:
         found = self.model(batch.graph)
-        squares = None if found.blocks is None else squares_of(found, batch)
+        squares = None if found.blocks is None else squares_of(found.blocks, batch)
         grids = {name: getattr(self.model, name).grid for name in ("density", "infrared") if hasattr(self.model, name)}
         return getattr(self, f"{stage}_metrics").collect(batch, found, squares, grids)
 
@@ -202,11 +200,11 @@ class DirectTask(LightningModule):
             self.trainer.should_stop = True
 
 
-def squares_of(found: DirectOutput, batch: Any) -> tuple[list[Tensor], list[Tensor]]:
+def squares_of(blocks: Tensor, batch: Any) -> tuple[list[Tensor], list[Tensor]]:
     """ω² at Γ and at the other wave vectors of a batch."""
     graph, labels = batch
-    gamma = eigenvalues(dynamical_matrices(found.blocks, graph), graph.masses)
-    return gamma, eigenvalues(dynamical_matrices(found.blocks, graph, labels.qpoints))
+    gamma = eigenvalues(dynamical_matrices(blocks, graph), graph.masses)
+    return gamma, eigenvalues(dynamical_matrices(blocks, graph, labels.qpoints))
 
 
 def scalar_statistics(dataset: Any) -> tuple[list[float], list[float]]:

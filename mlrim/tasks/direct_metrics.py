@@ -1,7 +1,7 @@
 """Figures of direct models over a validation or test set, each a mean or median over crystals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
@@ -13,6 +13,7 @@ from mlrim.graph.crystal_scalars import SCALARS
 from mlrim.models.direct import DirectOutput
 from mlrim.nn.frequency_grid import FrequencyGrid
 from mlrim.nn.pooling import sum_over_graphs
+from mlrim.nn.spectrum_head import Spectrum
 from mlrim.tasks.distribution_losses import spectral_information_similarity
 from mlrim.tasks.spectrum_losses import signed_root
 
@@ -41,9 +42,9 @@ class DirectMetrics(nn.Module):
         graph, labels = batch
         parity = {} if squares is None else self._modes(labels, *squares)
         if found.states is not None:
-            self._density(graph, labels, found, grids["density"])
-        if found.infrared is not None:
-            self._spectra(labels, found)
+            self._density(graph, labels, found.states, grids["density"])
+        if found.infrared is not None and found.raman is not None:
+            self._spectra(labels, found.infrared, found.raman)
         if found.scalars is not None:
             known = labels.scalars.isfinite().all(-1) & labels.regular
             for name, column in zip(SCALARS, (found.scalars.values - labels.scalars)[known].abs().T, strict=True):
@@ -59,13 +60,12 @@ class DirectMetrics(nn.Module):
     def figures(self) -> dict[str, float]:
         """Means and medians of everything collected, which is forgotten."""
         answer = {}
-        for name, metric in self.errors.items():
-            if metric.update_called:
-                values = torch.as_tensor(metric.compute()).float().flatten()
-                suffix = "" if name.endswith("similarity") or name == "infrared_intensity" else "_mae"
-                answer[name + suffix] = float(values.mean())
-                answer[name + "_median"] = float(values.median())
-                metric.reset()
+        for name, metric in self._collected():
+            values = torch.as_tensor(metric.compute()).float().flatten()
+            suffix = "" if name.endswith("similarity") or name == "infrared_intensity" else "_mae"
+            answer[name + suffix] = float(values.mean())
+            answer[name + "_median"] = float(values.median())
+            metric.reset()
         if self.odds.update_called:
             odds, stable = (torch.as_tensor(metric.compute()).flatten() for metric in (self.odds, self.stable))
             if 0 < float(stable.mean()) < 1:
@@ -74,13 +74,16 @@ class DirectMetrics(nn.Module):
             self.stable.reset()
         return answer
 
+    def _collected(self) -> list[tuple[str, CatMetric]]:
+        """The metrics that have values."""
+        metrics = cast(dict[str, CatMetric], self.errors)
+        return [(name, metrics[name]) for name in ERRORS if metrics[name].update_called]
+
     def _add(self, name: str, values: Tensor) -> None:
         if len(values):
-            self.errors[name].update(values.detach())
+            cast(CatMetric, self.errors[name]).update(values.detach())
 
-    def _modes(
-        self, labels: Any, gamma: Sequence[Tensor], waves: Sequence[Tensor]
-    ) -> dict[str, tuple[Tensor, Tensor]]:
+    def _modes(self, labels: Any, gamma: Sequence[Tensor], waves: Sequence[Tensor]) -> dict[str, tuple[Tensor, Tensor]]:
         used = [index for index, regular in enumerate(labels.regular.tolist()) if regular]
         pairs = [(optical(labels.gamma[index]), optical(gamma[index][0])) for index in used]
         pairs = [pair for pair in pairs if len(pair[0])]
@@ -91,23 +94,22 @@ class DirectMetrics(nn.Module):
         exact, found = (frequencies(torch.cat(column)) for column in zip(*pairs, strict=True))
         return {"optical frequency (cm⁻¹)": (exact, found)}
 
-    def _density(self, graph: Any, labels: Any, found: DirectOutput, grid: FrequencyGrid) -> None:
+    def _density(self, graph: Any, labels: Any, states: Tensor, grid: FrequencyGrid) -> None:
         count = len(graph.n_atoms)
-        totals = [sum_over_graphs(states, graph.atom_graph, count) for states in (found.states, labels.states)]
+        totals = [sum_over_graphs(part, graph.atom_graph, count) for part in (states, labels.states)]
         known = totals[1].isfinite().all(-1) & labels.regular
         first, second = totals[0][known], totals[1][known]
         self._add("dos", grid.distance(first, second))
         self._add("mean_frequency", (grid.mean_frequency(first) - grid.mean_frequency(second)).abs())
 
-    def _spectra(self, labels: Any, found: DirectOutput) -> None:
+    def _spectra(self, labels: Any, infrared: Spectrum, raman: Spectrum) -> None:
         known = labels.infrared[:, 0].isfinite() & labels.regular
-        infrared = spectral_information_similarity(found.infrared.shares[known], labels.infrared[known])
-        self._add("infrared_similarity", infrared)
-        ratio = found.infrared.intensity[known] / labels.infrared_intensity[known]
+        similarity = spectral_information_similarity(infrared.shares[known], labels.infrared[known])
+        self._add("infrared_similarity", similarity)
+        ratio = infrared.intensity[known] / labels.infrared_intensity[known]
         self._add("infrared_intensity", ratio.log().abs())
         known = labels.raman[:, 0].isfinite()
-        raman = spectral_information_similarity(found.raman.shares[known], labels.raman[known])
-        self._add("raman_similarity", raman)
+        self._add("raman_similarity", spectral_information_similarity(raman.shares[known], labels.raman[known]))
 
 
 def mean_errors(pairs: Sequence[tuple[Tensor, Tensor]]) -> Float[Tensor, "crystals"]:

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -38,6 +37,7 @@ def spectral_information_similarity(
 
     Source: McGill et al., J. Chem. Inf. Model. 61, 2594 (2021), eq. 2 and 3.
 
+    >>> import torch
     >>> same = torch.tensor([[0.25, 0.75]])
     >>> spectral_information_similarity(same, same).tolist()
     [1.0]

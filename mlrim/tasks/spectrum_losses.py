@@ -50,11 +50,9 @@ def moment_loss(
     """
     errors = []
     for order in range(1, orders + 1):
-        means = [
-            (signed_root(squares, softening) / 100).pow(order).mean(-1).abs().add(1e-9).pow(1 / order)
-            for squares in (predicted, exact)
-        ]
-        errors.append(100 * (means[0] - means[1]).abs().mean())
+        means = [(signed_root(squares, softening) / 100).pow(order).mean(-1) for squares in (predicted, exact)]
+        roots = [mean.sign() * mean.abs().add(1e-9).pow(1 / order) for mean in means]
+        errors.append(100 * (roots[0] - roots[1]).abs().mean())
     return torch.stack(errors).mean()
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mlrim.report.prediction import Prediction
+from mlrim.vibrations.thermal import ThermalProperties
 
 Tables = Mapping[str, Mapping[str, Any]]
 AXES = {
@@ -37,7 +38,7 @@ class Chart:
         x: column of the abscissa.
         lines: the curves.
         level: height of a dashed line, with its label.
-        start: first abscissa shown.
+        start, stop: first and last abscissa shown.
         note: text below.
     """
 
@@ -50,6 +51,7 @@ class Chart:
     lines: tuple[Line, ...]
     level: tuple[float, str] | None = None
     start: float | None = None
+    stop: float | None = None
     note: str = ""
 
     def as_data(self) -> dict[str, Any]:
@@ -130,12 +132,12 @@ def neutron_charts(prediction: Prediction) -> list[Chart]:
     ]  # fmt: skip
 
 
-def thermal_charts(prediction: Prediction, tables: Tables) -> list[Chart]:
+def thermal_charts(thermal: ThermalProperties, tables: Tables) -> list[Chart]:
     """Energies, entropy with heat capacity, and thermal motion against temperature."""
     abscissa = ("thermal", "temperature_k", "temperature (K)")
     energies = (Line("F", "free_energy_kj_per_mol"), Line("E", "energy_kj_per_mol"))
     capacities = (Line("C<sub>v</sub>", "heat_capacity_j_per_k_mol"), Line("S", "entropy_j_per_k_mol"))
-    limit = (prediction.thermal.heat_capacity_limit, "3Nk")
+    limit = (thermal.heat_capacity_limit, "3Nk")
     charts = [
         Chart("thermal-energies", "Free energy and internal energy", *abscissa, "kJ per mole of cells", energies),
         Chart(

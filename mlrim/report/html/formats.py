@@ -51,10 +51,10 @@ def fixed(value: float | None, digits: int = 3) -> str:
 def formula(text: str) -> Markup:
     """A chemical formula with subscripts.
 
-    >>> formula("Al2O3")
-    Markup('Al<sub>2</sub>O<sub>3</sub>')
+    >>> formula("Al2O3"), formula("Ga1.4N2")
+    (Markup('Al<sub>2</sub>O<sub>3</sub>'), Markup('Ga<sub>1.4</sub>N<sub>2</sub>'))
     """
-    return _tagged(r"\d+", "sub", text)
+    return _tagged(r"\d+(?:\.\d+)?", "sub", text)
 
 
 def space_group_symbol(text: str) -> Markup:

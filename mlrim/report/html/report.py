@@ -19,6 +19,7 @@ from mlrim.report.prediction import Prediction
 from mlrim.report.summary import summary
 from mlrim.report.tables import tables
 from mlrim.units import THZ_TO_CM1
+from mlrim.vibrations.thermal import ThermalProperties
 
 SCRIPTS = (
     "vendor/3Dmol-min.js",
@@ -60,7 +61,7 @@ def report(prediction: Prediction) -> str:
         imaginary=float(prediction.dispersion.frequencies.min()) * THZ_TO_CM1 < -1,
         quality=quality_line(prediction),
         sections=parts,
-        thermal_rows=thermal_rows(prediction),
+        thermal_rows=thermal_rows(prediction.thermal),
         tables=list(columns),
         origin=origin(prediction, provenance()),
         data=embedded_json(data),
@@ -82,9 +83,8 @@ def page_data(prediction: Prediction, columns: Tables, parts: Sequence[Section])
     }
 
 
-def thermal_rows(prediction: Prediction) -> list[tuple[float, ...]]:
+def thermal_rows(thermal: ThermalProperties) -> list[tuple[float, ...]]:
     """T, F, E, S, C_v at a few temperatures."""
-    thermal = prediction.thermal
     wanted = [
         np.flatnonzero(np.isclose(thermal.temperatures, value)) for value in (0, 100, 200, 298.15, 500, 750, 1000)
     ]

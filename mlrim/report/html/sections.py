@@ -58,7 +58,9 @@ def sections(prediction: Prediction, tables: Tables) -> list[Section]:
         infrared_section(prediction),
         raman_section(prediction),
         neutron_section(prediction),
-        Section("thermal", "Thermal properties", "Thermal", thermal_charts(prediction, tables), body="thermal.html"),
+        Section(
+            "thermal", "Thermal properties", "Thermal", thermal_charts(prediction.thermal, tables), body="thermal.html"
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlrim.report.drawing import ELEMENT_COLOURS, new_figure
+from mlrim.report.drawing import ELEMENT_COLOURS, new_figure, save_figures
 from mlrim.report.molecule.prediction import MoleculePrediction
 
 if TYPE_CHECKING:
@@ -27,13 +27,7 @@ def write_molecule_figures(
         figures["infrared"] = infrared_figure(prediction)
     if prediction.raman is not None:
         figures["raman"] = raman_figure(prediction)
-    paths = []
-    for name, figure in figures.items():
-        for suffix in formats:
-            paths.append(folder / f"{name}.{suffix}")
-            figure.savefig(paths[-1], dpi=150)
-            figure.set_layout_engine("none")  # found in the first drawing, kept for the others
-    return paths
+    return save_figures(figures, folder, formats)
 
 
 def modes_figure(prediction: MoleculePrediction) -> "Figure":

@@ -76,13 +76,17 @@ mlrim.lineChart = (chart, data) => {
   }));
   const layout = {
     ...mlrim.baseLayout(),
-    xaxis: mlrim.axis(chart.x_title, chart.start === null ? {} : { range: [chart.start, table[chart.x].at(-1)] }),
+    xaxis: mlrim.axis(chart.x_title, mlrim.shownRange(chart, table[chart.x])),
     yaxis: mlrim.axis(power ? `10<sup>${power}</sup> ${chart.y_title}`.replace("-", "−") : chart.y_title),
     showlegend: chart.lines.length > 1,
   };
   if (chart.level) mlrim.addLevel(layout, ...chart.level);
   return [traces, layout];
 };
+
+/** The part of the abscissa that is shown; all of it unless the chart says otherwise. */
+mlrim.shownRange = ({ start, stop }, values) =>
+  start === null && stop === null ? {} : { range: [start ?? values[0], stop ?? values.at(-1)] };
 
 /** The power of ten that is taken out of very small or large numbers; zero for others. */
 mlrim.powerOfTen = (columns) => {
