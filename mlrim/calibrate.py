@@ -8,7 +8,7 @@ layers. The folder is a model like any other for predict.py, whose results then 
 crystal is unlike those that the model was trained on. Kinds: direct, delta and response models.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -92,7 +92,7 @@ def calibrate(options: CalibrateOptions) -> None:
     loaded, method = checkpoints(options)
     kind = KINDS[loaded[0].kind](loaded[0])
     store = RecordStore(options.data)
-    parts = chosen_parts(store, options, str(loaded[0].metadata.get("label", "dft")))
+    parts = chosen_parts(store, options, loaded[0].metadata)
     posterior = None
     members = loaded
     if method == "laplace":
@@ -141,25 +141,32 @@ class Parts:
     regular: frozenset[str]
 
 
-def chosen_parts(store: "RecordStore", options: CalibrateOptions, level: str) -> Parts:
-    """Training and validation records, at most so many of each, chosen at random.
+def chosen_parts(store: "RecordStore", options: CalibrateOptions, metadata: Mapping[str, Any]) -> Parts:
+    """Training and validation records, at most so many of each, chosen at random; of elements that were trained on.
+
+    Args:
+        metadata: recorded with the model: `label`, `elements`.
 
     Raises:
         UserError: fewer than 20 are left of one part.
     """
+    from ase.data import chemical_symbols
+
     from datamodules.filters import RecordFilter
     from datamodules.quality import QualityLimits
     from datamodules.splits import load_split, make_split
 
-    conditions: dict[str, Any] = {"max_atoms": options.max_atoms, "level": level}
+    conditions: dict[str, Any] = {"max_atoms": options.max_atoms, "level": str(metadata.get("label", "dft"))}
     regular = frozenset(RecordFilter(quality=QualityLimits(), **conditions).select(store.index).ids)
     usable = set(RecordFilter(quality=None, **conditions).select(store.index).ids)
+    trained = {chemical_symbols[int(number)] for number in metadata.get("elements") or range(1, 119)}
+    usable &= {entry.id for entry in store.index if trained >= set(entry.elements)}
     split = (
         make_split(store.index, options.split_seed)
         if options.split_file is None
         else load_split(options.split_file, store.index)
     )
-    train = some([name for name in split.train if name in regular], options.train_limit)
+    train = some([name for name in split.train if name in regular & usable], options.train_limit)
     validation = some([name for name in split.validation if name in usable], options.limit)
     for name, part in (("training", train), ("validation", [one for one in validation if one in regular])):
         if len(part) < 20:

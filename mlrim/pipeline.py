@@ -20,7 +20,7 @@ from mlrim.lattice.qpath import mesh_shape
 from mlrim.lattice.supercell import Supercell, suggest_supercell_matrix
 from mlrim.lattice.symmetry import SpaceGroup, space_group
 from mlrim.potentials.settings import RelaxationSettings
-from mlrim.predictors import EnergyPredictor, Known, Predictor, require_energy
+from mlrim.predictors import CalibratedDelta, EnergyPredictor, Known, Predictor, require_energy
 from mlrim.quality import assess
 from mlrim.report.prediction import Prediction
 from mlrim.responses import Response, ResponsePredictor, complete_response, informed
@@ -96,7 +96,7 @@ def predict_structure(
     if settings.relaxation.imaginary != "warn":
         harmonic = stable_phase(harmonic, predictor, settings.relaxation, response, stage)
     structure = harmonic.structure
-    return observe(
+    prediction = observe(
         structure,
         harmonic.dynamics,
         harmonic.group,
@@ -107,6 +107,23 @@ def predict_structure(
         warnings=[*structure.warnings, *harmonic.warnings],
         stage=stage,
     )
+    return with_errors(prediction, harmonic, predictor, stage)
+
+
+def with_errors(
+    prediction: Prediction, harmonic: "HarmonicModel", predictor: Predictor, stage: Stage = silently
+) -> Prediction:
+    """The prediction with its errors, where the model's were measured."""
+    if not isinstance(predictor, CalibratedDelta) or harmonic.latent is None:
+        return prediction
+    from mlrim.uncertainty.force_constants import prediction_errors
+    from mlrim.uncertainty.training_domain import domain_warnings
+
+    stage("errors")
+    found = prediction_errors(
+        predictor.uncertainty, harmonic.latent, harmonic.members, prediction.gamma, prediction.density_of_states
+    )
+    return replace(prediction, errors=found, warnings=[*prediction.warnings, *domain_warnings(found.domain)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +134,8 @@ class HarmonicModel:
         structure: with notes on how the dynamics were made.
         residuals: how far the raw force constants were from their symmetries, eV/Å².
         warnings: of the models.
+        members: the dynamics of each of several networks, whose disagreement says how sure they are.
+        latent: where the crystal is among those that the networks were trained on.
     """
 
     structure: InputStructure
@@ -125,6 +144,8 @@ class HarmonicModel:
     response: Response
     residuals: dict[str, float]
     warnings: list[str]
+    members: list[LatticeDynamics] = field(default_factory=list)
+    latent: Float[ndarray, "channels"] | None = None
 
 
 def harmonic_model(
@@ -143,9 +164,12 @@ def harmonic_model(
     predicted = predictor(crystal, known)
     short_range, residuals = impose_symmetry(predicted.short_range, crystal, group)
     answer = complete_response(crystal, group, known, predicted.long_range, learned)
-    dynamics = LatticeDynamics(crystal, short_range, dipole_interaction(crystal, answer))
+    dipole = dipole_interaction(crystal, answer)
+    dynamics = LatticeDynamics(crystal, short_range, dipole)
+    members = [LatticeDynamics(crystal, impose_symmetry(one, crystal, group)[0], dipole) for one in predicted.members]
     noted = structure._replace(notes=[*structure.notes, *predicted.notes])
-    return HarmonicModel(noted, group, dynamics, answer, residuals, [*predicted.warnings, *answer.warnings])
+    warnings = [*predicted.warnings, *answer.warnings]
+    return HarmonicModel(noted, group, dynamics, answer, residuals, warnings, members, predicted.latent)
 
 
 def prepared(

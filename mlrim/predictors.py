@@ -5,7 +5,7 @@ charges and ε∞ would it use if nobody knows better ones?
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mlrim.checkpoint import LoadedModel
     from mlrim.direct.predictor import DirectPredictor
     from mlrim.lattice.dipole import DipoleInteraction
+    from mlrim.uncertainty.calibrated import Uncertainty
 
 CLASSICAL = ("rim", "shell", "fitted")
 """Names that stand for a classical model instead of a checkpoint; `fitted` needs known force constants."""
@@ -63,12 +64,16 @@ class ForceConstantPrediction:
         long_range: Born charges and ε∞ to use unless better ones are known; none for a crystal without ions.
         warnings: what the model has to say about this crystal.
         notes: how the force constants were made.
+        members: short-range force constants of each of several networks, whose disagreement says how sure they are.
+        latent: where the crystal is among those that the networks were trained on.
     """
 
     short_range: PairForceConstants
     long_range: LongRange | None
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    members: list[PairForceConstants] = field(default_factory=list)
+    latent: Float[ndarray, "channels"] | None = None
 
 
 @runtime_checkable
@@ -180,7 +185,12 @@ def load_predictor(ckpt: str, potential: PotentialSettings | None = None) -> Pre
             f"ckpt={ckpt} is neither {NAME} (the trained model that comes with it), nor a classical model "
             f"({', '.join(CLASSICAL)}), nor an existing file.{hint}"
         )
+    from mlrim.uncertainty.calibrated import is_calibrated, load_calibrated
+
     loaded = load_model(ckpt, kind=("delta", *POTENTIALS))
+    if is_calibrated(ckpt):
+        members, uncertainty = load_calibrated(ckpt)
+        return CalibratedDelta([DeltaPredictor(member, ckpt) for member in members], ckpt, uncertainty)
     if loaded.kind in POTENTIALS:
         return PotentialPredictor(loaded, ckpt, potential or PotentialSettings())
     return DeltaPredictor(loaded, ckpt)
@@ -294,12 +304,55 @@ class DeltaPredictor:
 
         charges, warnings = rigid_ion_charges(crystal, known)
         response = None if known.long_range is None else ResponseFeatures(*known.long_range[:2])
-        if self.baseline == "rim":
-            baseline = rigid_ion_baseline(crystal, charges)
-        else:
-            baseline = stored_baseline(self.baseline, crystal, known)
+        baseline = self.baseline_of(crystal, known, charges)
         correction = predict_delta(self.loaded, crystal, baseline, response, charges)
         return ForceConstantPrediction(add(baseline, correction), as_long_range(charges), warnings)
+
+    def baseline_of(self, crystal: Crystal, known: Known, charges: Float[ndarray, "atoms"]) -> PairForceConstants:
+        """The force constants that are corrected, eV/Å²."""
+        if self.baseline == "rim":
+            return rigid_ion_baseline(crystal, charges)
+        return stored_baseline(self.baseline, crystal, known)
+
+    def latent(self, crystal: Crystal, known: Known) -> Float[ndarray, "channels"]:
+        """Where a crystal is among others to the network."""
+        from mlrim.graph.crystal_graph import ResponseFeatures
+        from mlrim.models.predictor import delta_latent
+
+        charges, _ = rigid_ion_charges(crystal, known)
+        response = None if known.long_range is None else ResponseFeatures(*known.long_range[:2])
+        return delta_latent(self.loaded, crystal, self.baseline_of(crystal, known, charges), response, charges)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibratedDelta:
+    """Several corrections to one baseline, whose errors were measured."""
+
+    networks: list[DeltaPredictor]
+    path: str
+    uncertainty: "Uncertainty"
+
+    @property
+    def description(self) -> str:
+        """Names the folder, its baseline, and how many networks there are."""
+        kind = f"{self.uncertainty.method} of {len(self.networks)}"
+        return f"{self.networks[0].baseline} + ML correction ({Path(self.path).name}, {kind})"
+
+    def __call__(self, crystal: Crystal, known: Known) -> ForceConstantPrediction:
+        """The mean of an ensemble, or of a posterior the force constants of its maximum, with those of all members."""
+        answers = [network(crystal, known) for network in self.networks]
+        first = answers[0]
+        short_range = first.short_range
+        if self.uncertainty.method == "ensemble":
+            short_range = mean_of([answer.short_range for answer in answers])
+        latent = self.networks[0].latent(crystal, known)
+        members = [answer.short_range for answer in answers]
+        return replace(first, short_range=short_range, members=members, latent=latent)
+
+
+def mean_of(parts: list[PairForceConstants]) -> PairForceConstants:
+    """The mean of force constants on the same pairs."""
+    return parts[0]._replace(blocks=np.mean([part.blocks for part in parts], axis=0))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ bond-polarisability model. Whatever they are, they are made to obey the symmetry
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -23,6 +23,8 @@ from mlrim.shipped import NAME, shipped_model
 
 if TYPE_CHECKING:
     from mlrim.checkpoint import LoadedModel
+    from mlrim.models.response_predictor import NetworkAnswer
+    from mlrim.uncertainty.calibrated import Errors, Uncertainty
 
 NOTICED_EXCESS = 0.1
 """A sum of Born charges above this (e) is told."""
@@ -71,6 +73,7 @@ class LearnedResponse:
         insulator_probability: how sure the model is that the crystal has a gap.
         warnings: what to know about it.
         spread: standard deviation of the members of an ensemble: largest of Z* (e), relative of ε∞.
+        errors: standard errors (68 %) where they were measured: typical component of Z* (e), eigenvalue of ε∞.
     """
 
     born_charges: Float[ndarray, "atoms 3 3"]
@@ -79,6 +82,7 @@ class LearnedResponse:
     insulator_probability: float = 1.0
     warnings: list[str] = field(default_factory=list)
     spread: dict[str, float] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable
@@ -108,6 +112,7 @@ class Response:
         correction: largest change (e) of a Born charge that neutrality and symmetry demanded.
         insulator_probability: of the response model that was asked; none without one.
         spread: disagreement of the members of an ensemble.
+        errors: of the response model, see `LearnedResponse`.
         warnings: what a reader should know.
     """
 
@@ -120,6 +125,7 @@ class Response:
     insulator_probability: float | None = None
     spread: dict[str, float] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    errors: dict[str, float] = field(default_factory=dict)
 
     @property
     def long_range(self) -> str:
@@ -155,6 +161,12 @@ def load_response(
     names = [paths] if isinstance(paths, str) else list(paths)
     if not names:
         raise UserError("response= names no model; give checkpoints or exported folders, or none")
+    from mlrim.uncertainty.calibrated import is_calibrated, load_calibrated
+
+    if len(names) == 1 and is_calibrated(names[0]):
+        load_model(names[0], kind="response")
+        members, uncertainty = load_calibrated(names[0])
+        return ResponseEnsemble(members, names, theory, uncertainty)
     return ResponseEnsemble([load_model(name, kind="response") for name in names], names, theory)
 
 
@@ -165,6 +177,7 @@ class ResponseEnsemble:
     members: "list[LoadedModel]"
     paths: list[str]
     theory: str
+    uncertainty: "Uncertainty | None" = None
 
     @property
     def description(self) -> str:
@@ -173,10 +186,32 @@ class ResponseEnsemble:
         return f"response model {names}" if len(self.paths) == 1 else f"{len(self.paths)} response models ({names})"
 
     def __call__(self, crystal: Crystal) -> LearnedResponse:
-        """The average of the members."""
-        from mlrim.models.response_predictor import predict_response
+        """The average of the members; of a posterior its maximum."""
+        from mlrim.models.response_predictor import predict_response, response_latent
 
-        return averaged([predict_response(member, crystal, self.theory) for member in self.members])
+        answers = [predict_response(member, crystal, self.theory) for member in self.members]
+        if self.uncertainty is None:
+            return averaged(answers)
+        chosen = averaged(answers[:1] if self.uncertainty.method == "laplace" else answers)
+        latent = response_latent(self.members[0], crystal, self.theory)
+        return with_response_errors(chosen, answers, self.uncertainty.errors(latent, crystal.numbers))
+
+
+def with_response_errors(
+    chosen: LearnedResponse, answers: "Sequence[NetworkAnswer]", errors: "Errors"
+) -> LearnedResponse:
+    """The response with its errors, and a warning where the crystal is unlike those that were trained on."""
+    from mlrim.direct.predictor import spread
+    from mlrim.uncertainty.training_domain import domain_warnings
+
+    born = np.array([answer.born_charges for answer in answers])
+    eigenvalues = np.array([np.linalg.eigvalsh(answer.dielectric) for answer in answers])
+    found = {
+        "born_charges": errors.of("born_charge", chosen.born_charges, spread(born)),
+        "dielectric": errors.of("dielectric", np.linalg.eigvalsh(chosen.dielectric), spread(eigenvalues)),
+    }
+    means = {name: float(values.mean()) for name, values in found.items() if values is not None}
+    return replace(chosen, errors=means, warnings=[*chosen.warnings, *domain_warnings(errors.domain)])
 
 
 def averaged(answers: Sequence[Answer]) -> LearnedResponse:
@@ -236,6 +271,10 @@ def complete_response(
     warnings = [] if learned is None else metal_warnings(learned)
     probability = None if learned is None else learned.insulator_probability
     spread = {} if learned is None else learned.spread
+    used = (
+        learned is not None and known.long_range is not None and known.long_range.born_charges is learned.born_charges
+    )
+    errors = learned.errors if learned is not None and used else {}
     if long_range is None:
         tensors, source = _raman(crystal, group, known, None)
         return Response(
@@ -263,7 +302,7 @@ def complete_response(
         "dielectric": "one, because the charges are screened already" if screened else long_range.source,
     }
     correction = float(np.abs(neutral - long_range.born_charges).max())
-    return Response(neutral, dielectric, tensors, sources, screened, correction, probability, spread, warnings)
+    return Response(neutral, dielectric, tensors, sources, screened, correction, probability, spread, warnings, errors)
 
 
 def metal_warnings(learned: LearnedResponse) -> list[str]:

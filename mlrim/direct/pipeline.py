@@ -21,12 +21,14 @@ from mlrim.lattice.qpath import mesh_shape, regular_mesh, standard_path
 from mlrim.lattice.symmetry import space_group
 from mlrim.nn.frequency_grid import FrequencyGrid
 from mlrim.potentials.settings import RelaxationSettings
-from mlrim.report.direct.prediction import IMAGINARY, DirectPrediction, DirectSpectrum, Estimate, levels_of
+from mlrim.report.direct.prediction import IMAGINARY, DirectPrediction, DirectSpectrum, levels_of
 from mlrim.structures import InputStructure
-from mlrim.uncertainty.training_domain import Domain
+from mlrim.uncertainty.estimate import Estimate
+from mlrim.uncertainty.training_domain import domain_warnings
 from mlrim.units import THZ_TO_CM1
 from mlrim.vibrations.density_of_states import DensityOfStates, MeshModes, density_of_states
 from mlrim.vibrations.dispersion import Dispersion
+from mlrim.vibrations.group_velocities import group_velocities
 from mlrim.vibrations.thermal import ThermalProperties, thermal_properties
 
 if TYPE_CHECKING:
@@ -144,6 +146,7 @@ def modes_of(
         "levels": levels_of(centre, of_gamma),
         "dispersion": Dispersion(path, centre_bands),
         "dispersion_error": None if of_bands is None else of_bands / THZ_TO_CM1,
+        "velocities": group_velocities(answers[0].dynamics, path.qpoints),  # type: ignore[arg-type]
     }
 
 
@@ -267,21 +270,6 @@ def missing_heads(predictor: DirectPredictor, has_density: bool) -> dict[str, st
         for name in names
     }
     return {name: why for name, why in found.items() if not (has_density and name in HEADS["density"])}
-
-
-def domain_warnings(domain: Domain | None) -> list[str]:
-    """Says that a crystal is unlike what was trained on."""
-    if domain is None or not domain.outside:
-        return []
-    if domain.unseen:
-        return [
-            f"the model was trained without {', '.join(domain.unseen)}: what it says about this crystal is a guess, "
-            "and its errors may be larger than stated"
-        ]
-    return [
-        f"the crystal is unlike those the model was trained on (distance {domain.distance:.2g}, inside up to "
-        f"{domain.limit:.2g}): errors may be larger than stated"
-    ]
 
 
 def stability_warnings(found: dict) -> list[str]:

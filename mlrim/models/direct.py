@@ -4,6 +4,7 @@ One encoder reads the structure, and heads answer what is asked for: frequencies
 force constants, densities of states, infrared and Raman powder spectra, single numbers and stability.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -103,18 +104,19 @@ class DirectModel(nn.Module):
         if "scalars" in heads:
             self.scalars = ScalarHead(scalars, head_hidden, len(SCALARS), dropout)
 
-    def forward(self, graph: StructureGraph) -> DirectOutput:
-        """The answers of all heads."""
+    def forward(self, graph: StructureGraph, heads: Sequence[Head] | None = None) -> DirectOutput:
+        """The answers of all heads, or of those that are asked for."""
+        wanted = set(self.heads if heads is None else heads)
         edges = self.encoder.geometry(graph)
         state = self.encoder(graph, edges)
         atoms = (state.scalars, graph.atom_graph, graph.n_atoms)
         sums = sum_over_graphs(state.scalars, graph.atom_graph, len(graph.n_atoms))
         return DirectOutput(
-            blocks=self.modes(state, graph, edges) if "modes" in self.heads else None,
-            states=self.density(*atoms) if "density" in self.heads else None,
-            infrared=self.infrared(*atoms) if "spectra" in self.heads else None,
-            raman=self.raman(*atoms) if "spectra" in self.heads else None,
-            scalars=self.scalars(*atoms) if "scalars" in self.heads else None,
+            blocks=self.modes(state, graph, edges) if "modes" in wanted else None,
+            states=self.density(*atoms) if "density" in wanted else None,
+            infrared=self.infrared(*atoms) if "spectra" in wanted else None,
+            raman=self.raman(*atoms) if "spectra" in wanted else None,
+            scalars=self.scalars(*atoms) if "scalars" in wanted else None,
             latent=sums / graph.n_atoms.to(sums.dtype)[:, None],
         )
 
@@ -127,8 +129,9 @@ class DirectModel(nn.Module):
 
     def virtual_force_constants(self, graph: StructureGraph) -> Float[Tensor, "edges 3 3"]:
         """Virtual force constants on the edges, eV/Å², symmetric and the same for both directions of a pair."""
-        edges = self.encoder.geometry(graph)
-        return self.modes(self.encoder(graph, edges), graph, edges)
+        blocks = self(graph, ["modes"]).blocks
+        assert blocks is not None
+        return blocks
 
     @property
     def last_layers(self) -> list[str]:

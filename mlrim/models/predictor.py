@@ -29,6 +29,21 @@ def predict_delta(
     return predict_correction(loaded.model, crystal, baseline, response, charges, cutoff)
 
 
+def delta_latent(
+    loaded: "LoadedModel",
+    crystal: Crystal,
+    baseline: PairForceConstants,
+    response: ResponseFeatures | None = None,
+    charges: Float[ndarray, "atoms"] | None = None,
+) -> Float[ndarray, "channels"]:
+    """Where a crystal is among others to a loaded delta network; arguments as for `predict_correction`."""
+    model, cutoff = loaded.model, float(loaded.metadata.get("cutoff", CUTOFF))
+    chosen = _rigid_ion_charges(crystal) if charges is None else charges
+    graph = build_graph(crystal, baseline, chosen, response, cutoff=cutoff, dtype=next(model.parameters()).dtype)
+    with torch.no_grad():
+        return np.asarray(model.pooled(graph)[0].cpu().double().numpy())  # type: ignore[operator]
+
+
 def predict_correction(
     model: nn.Module,
     crystal: Crystal,

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from mlrim.errors import UserError
 from mlrim.graph.crystal_graph import CUTOFF, SYMPREC
-from mlrim.graph.response_graph import THEORIES, build_response_graph
+from mlrim.graph.response_graph import THEORIES, ResponseGraph, build_response_graph
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import (
     SpaceGroup,
@@ -73,6 +73,28 @@ def evaluate(
     dtype: torch.dtype = torch.float32,
 ) -> NetworkAnswer:
     """The answer of a network in `eval` mode; arguments as for `build_response_graph`."""
+    graph, warnings = graph_of(crystal, theory, model.knows_raman, cutoff, symprec, dtype)
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        found = model(graph.to(device), raman=model.knows_raman)
+    group = None if symprec is None else space_group(crystal, symprec)
+    gap = ALLOY_GAP if all_metals(crystal.numbers) else 1.0
+    return _answer(found, group, gap, warnings)
+
+
+def graph_of(
+    crystal: Crystal,
+    theory: str,
+    raman: bool,
+    cutoff: float = CUTOFF,
+    symprec: float | None = SYMPREC,
+    dtype: torch.dtype = torch.float32,
+) -> tuple[ResponseGraph, list[str]]:
+    """A crystal as a response network reads it, and what to know about its charges.
+
+    Args:
+        raman: whether Raman tensors are wanted, which need a prior.
+    """
     from mlrim.rim.bond_polarizability import bond_polarizability_tensors
     from mlrim.rim.charges import formal_charges, scaled_charges
     from mlrim.rim.rigid_ion import RigidIonModel
@@ -80,18 +102,20 @@ def evaluate(
 
     formal = formal_charges(crystal)
     charges = scaled_charges(formal)
-    prior = bond_polarizability_tensors(crystal) if model.knows_raman else None
+    prior = bond_polarizability_tensors(crystal) if raman else None
     short_range = transferable_short_range(crystal, charges)
     baseline = RigidIonModel(crystal, charges, *short_range).short_range_force_constants()
     graph = build_response_graph(
         crystal, baseline, charges, THEORIES.index(theory), prior, cutoff=cutoff, symprec=symprec, dtype=dtype
     )
-    device = next(model.parameters()).device
+    return graph, [formal.warning] if formal.warning else []
+
+
+def response_latent(loaded: "LoadedModel", crystal: Crystal, theory: str) -> Float[ndarray, "channels"]:
+    """Where a crystal is among others to a loaded response network."""
+    graph, _ = graph_of(crystal, theory, False, float(loaded.metadata.get("cutoff", CUTOFF)))
     with torch.no_grad():
-        found = model(graph.to(device), raman=model.knows_raman)
-    group = None if symprec is None else space_group(crystal, symprec)
-    gap = ALLOY_GAP if all_metals(crystal.numbers) else 1.0
-    return _answer(found, group, gap, [formal.warning] if formal.warning else [])
+        return _array(loaded.model.latent(graph)[0])  # type: ignore[operator]
 
 
 def all_metals(numbers: Int[ndarray, "atoms"]) -> bool:

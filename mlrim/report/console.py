@@ -24,6 +24,8 @@ def show(prediction: Prediction, console: "Console") -> None:
     console.print(gamma_table(prediction))
     for line in source_lines(prediction):
         console.print(line, highlight=False, markup=False)
+    for line in error_lines(prediction):
+        console.print(line, highlight=False, markup=False)
     console.print(f"quality: {prediction.quality.line}", highlight=False, markup=False)
     for name, reason in prediction.absent.items():
         console.print(f"no {name}: {reason}", highlight=False, markup=False)
@@ -49,21 +51,26 @@ def gamma_table(prediction: Prediction) -> "Table":
         pad_edge=False,
         caption=caption(prediction),
     )
-    for header in ("cm⁻¹", "THz", "deg.", "irrep", "kind", "activity", *intensity_headers(prediction)):
+    errors = [] if prediction.errors is None else prediction.errors.frequencies
+    headers = ("cm⁻¹", *(["±"] if errors else []), "THz", "deg.", "irrep", "kind", "activity")
+    for header in (*headers, *intensity_headers(prediction)):
         right = header not in ("irrep", "kind", "activity")
         table.add_column(header, justify="right" if right else "left", no_wrap=True)
     columns = mode_columns(prediction)
     intensities = intensity_cells(prediction, columns)
     for index, mode in enumerate(prediction.gamma.modes):
         kind = "acoustic" if mode.acoustic else columns["polarization"][index] or "optical"
-        cells = (f"{mode.frequency_cm1:.1f}", f"{mode.frequency_thz:.3f}", str(mode.degeneracy), mode.irrep.symbol)
+        error = [] if not errors else ["" if errors[index] is None else f"{errors[index]:.1f}"]
+        degeneracy, symbol = str(mode.degeneracy), mode.irrep.symbol
+        cells = (f"{mode.frequency_cm1:.1f}", *error, f"{mode.frequency_thz:.3f}", degeneracy, symbol)
         table.add_row(*cells, kind, "" if mode.acoustic else mode.activity, *intensities[index])
     for label, modes in prediction.gamma.directional.items():
         longitudinal = shown_longitudinal(prediction.gamma, modes)
         if longitudinal:
             table.add_section()
         for polar in longitudinal:
-            cells = (f"{polar.frequency_cm1:.1f}", f"{polar.frequency_thz:.3f}", "1", polar.symbol)
+            blank = [""] if errors else []
+            cells = (f"{polar.frequency_cm1:.1f}", *blank, f"{polar.frequency_thz:.3f}", "1", polar.symbol)
             table.add_row(*cells, Text(f"LO {label}"))
     return table
 
@@ -109,6 +116,21 @@ def intensity_cells(prediction: Prediction, columns: dict[str, Sequence]) -> lis
     return rows
 
 
+def error_lines(prediction: Prediction) -> list[str]:
+    """What the errors are, single numbers with theirs, and how far the crystal is from what was trained on."""
+    errors = prediction.errors
+    if errors is None:
+        return []
+    lines = [
+        f"{name.replace('_', ' ')}: {one.value:.2f} ± {one.error:.2f} {one.unit}"
+        for name, one in errors.scalars.items()
+        if one.error is not None
+    ]
+    verdict = "outside" if errors.domain.outside else "inside"
+    distance = f"{errors.domain.distance:.2f} ({verdict}; limit {errors.domain.limit:.2f})"
+    return [*lines, f"errors: {errors.source}", f"distance from the training set: {distance}"]
+
+
 def source_lines(prediction: Prediction) -> list[str]:
     """Where Born charges, ε∞ and Raman tensors are from."""
     sources = prediction.response.sources
@@ -121,4 +143,10 @@ def source_lines(prediction: Prediction) -> list[str]:
         lines.append(
             f"spread of the response models: Z* {spread['born_charges']:.2g} e, ε∞ {100 * spread['dielectric']:.2g} %"
         )
+    errors = prediction.response.errors
+    if errors:
+        parts = [
+            f"{SYMBOLS[name]} {error:.2g}{' e' if name == 'born_charges' else ''}" for name, error in errors.items()
+        ]
+        lines.append(f"standard errors of the response model (68 %): {', '.join(parts)}")
     return lines

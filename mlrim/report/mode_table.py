@@ -18,6 +18,8 @@ def mode_columns(prediction: Prediction) -> dict[str, Sequence]:
     Cells of quantities that a mode does not have (acoustic modes, silent modes) are none.
     """
     columns = modes_columns(prediction.gamma)
+    if prediction.errors is not None:
+        columns["frequency_error_cm1"] = prediction.errors.frequencies
     return columns | infrared_columns(prediction) | raman_columns(prediction) | participation_columns(prediction)
 
 

@@ -1,6 +1,7 @@
 """Everything predicted for one crystal, as one immutable value that tables, figures and exporters read."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int
@@ -22,6 +23,9 @@ from mlrim.vibrations.gamma import GammaModes
 from mlrim.vibrations.normal_modes import NormalModes
 from mlrim.vibrations.thermal import ThermalProperties
 
+if TYPE_CHECKING:
+    from mlrim.uncertainty.force_constants import PredictionErrors
+
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
@@ -42,6 +46,7 @@ class Prediction:
         raman: Raman spectra; none where no mode is active.
         neutrons: neutron-weighted density of states and a spectrum; none without tabulated scattering lengths.
         displacements: mean-square displacements of the atoms against temperature.
+        errors: standard errors; none of a model whose errors were not measured.
         absent: why a quantity is missing, by the name of its attribute.
         notes: what was done to the structure.
         warnings: what a reader has to know before using the numbers.
@@ -66,6 +71,7 @@ class Prediction:
     raman: RamanSpectra | None = None
     neutrons: NeutronSpectra | None = None
     displacements: Displacements | None = None
+    errors: "PredictionErrors | None" = None
     absent: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

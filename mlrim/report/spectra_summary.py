@@ -64,6 +64,7 @@ def _response(prediction: Prediction) -> dict[str, Any]:
         "largest_correction": response.correction,
         "insulator_probability": response.insulator_probability,
         "spread": response.spread or None,
+        "errors": response.errors or None,
     }
     return {key: value for key, value in found.items() if value is not None}
 

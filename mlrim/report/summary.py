@@ -12,6 +12,7 @@ from mlrim.report.formula import chemical_formula
 from mlrim.report.mode_table import mode_columns
 from mlrim.report.prediction import Prediction
 from mlrim.report.spectra_summary import SPECTRA_UNITS, spectra_sections
+from mlrim.uncertainty.training_domain import Domain
 from mlrim.vibrations.gamma import DirectionalMode
 
 SCHEMA_VERSION = 2
@@ -25,6 +26,7 @@ UNITS = {
     "dielectric": "dimensionless",
     "frequency_thz": "THz (negative: imaginary)",
     "frequency_cm1": "cm⁻¹ (negative: imaginary)",
+    "frequency_error_cm1": "cm⁻¹; standard error, covers 68 %",
     "residuals": "eV/Å²",
     "symmetry_residual": "eV/Å²/amu",
     "broadening_thz": "THz",
@@ -63,6 +65,7 @@ def summary(prediction: Prediction) -> dict[str, Any]:
         "gamma": _gamma(prediction),
         "mesh": _mesh(prediction),
         "thermal": _thermal(prediction),
+        "uncertainty": uncertainty_section(prediction),
         **spectra_sections(prediction),
         "absent": prediction.absent,
         "notes": prediction.notes,
@@ -170,6 +173,28 @@ def _thermal(prediction: Prediction) -> dict[str, Any]:
         "energy": thermal.energy,
         "entropy": thermal.entropy,
         "heat_capacity": thermal.heat_capacity,
+    }
+
+
+def uncertainty_section(prediction: Prediction) -> dict[str, Any] | None:
+    """Single numbers with their errors, and how far the crystal is from what was trained on."""
+    errors = prediction.errors
+    if errors is None:
+        return None
+    return {
+        "source": errors.source,
+        "scalars": {name: one._asdict() for name, one in errors.scalars.items()},
+        "domain": domain_facts(errors.domain),
+    }
+
+
+def domain_facts(domain: Domain) -> dict[str, Any]:
+    """How far a crystal is from what a model was trained on."""
+    return {
+        "distance": domain.distance,
+        "limit": domain.limit,
+        "unseen_elements": list(domain.unseen),
+        "outside": domain.outside,
     }
 
 

@@ -91,6 +91,8 @@ def dos_columns(prediction: Prediction) -> dict[str, ndarray]:
         "frequency_cm1": dos.frequencies * THZ_TO_CM1,
         "total_per_thz": dos.total,
     }
+    if prediction.errors is not None and prediction.errors.density is not None:
+        columns["total_error_per_thz"] = prediction.errors.density
     return columns | {f"{element}_per_thz": values for element, values in dos.projected.items()}
 
 

@@ -147,5 +147,5 @@ def _most_likely(
         return float(shares @ (logarithm + relative)), features.T @ (shares * (1 - relative))
 
     start = np.array([np.log(max(float(shares @ errors), 1e-12)), 0.0, 0.0, 0.0])
-    limits = [(None, None), (0.0, 2.0), (0.0, 3.0), (-2.0, 2.0)]
+    limits = [(None, None), (0.0, 2.0), (0.0, 2.0), (-1.0, 1.5)]
     return minimize(cost, start, jac=True, bounds=limits, method="L-BFGS-B").x

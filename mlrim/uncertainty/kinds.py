@@ -182,9 +182,10 @@ class DeltaKind:
 
     def latent(self, member: LoadedModel, record: "Record") -> Float[ndarray, "channels"]:
         """The average of the atoms' scalars."""
-        graph = self._sample(record).graph
-        with torch.no_grad():
-            return _array(member.model.pooled(graph)[0])  # type: ignore[operator]
+        from mlrim.predictors import DeltaPredictor
+        from mlrim.record_jobs import known_from_record
+
+        return DeltaPredictor(member, "member").latent(record.crystal, known_from_record(record))
 
     def batches(self, records: Iterator["Record"]) -> Iterator["LabelledGraph"]:
         """Crystals with folded labels and one wave vector."""
@@ -192,9 +193,10 @@ class DeltaKind:
 
     def _sample(self, record: "Record") -> "LabelledGraph":
         from datamodules.batching import LabelledGraph, join
+        from datamodules.sample_cache import decode_sample, encode_sample
         from datamodules.samples import labels_of, make_sample
 
-        sample = make_sample(record, self.settings)
+        sample = decode_sample(encode_sample(make_sample(record, self.settings)))  # in single precision
         return join([LabelledGraph(sample.graph, labels_of(sample, 0))])
 
     def loss(self, batch: Any) -> Tensor:
@@ -236,8 +238,10 @@ class ResponseKind:
 
     def latent(self, member: LoadedModel, record: "Record") -> Float[ndarray, "channels"]:
         """The average of the atoms' scalars."""
-        with torch.no_grad():
-            return _array(member.model.latent(self._sample(record).graph)[0])  # type: ignore[operator]
+        from mlrim.graph.response_graph import THEORIES, theory_index
+        from mlrim.models.response_predictor import response_latent
+
+        return response_latent(member, record.crystal, THEORIES[theory_index(record.theory)])
 
     def batches(self, records: Iterator["Record"]) -> Iterator[LabelledResponse]:
         """Crystals with the labels there are."""

@@ -87,3 +87,18 @@ def nearest_distance(point: Float[ndarray, "channels"], points: Float[ndarray, "
     distances = np.sqrt(((points - point) ** 2).sum(axis=1))
     count = min(NEIGHBOURS, len(distances))
     return float(np.partition(distances, count - 1)[:count].mean())
+
+
+def domain_warnings(domain: Domain | None) -> list[str]:
+    """Says that a crystal is unlike what was trained on."""
+    if domain is None or not domain.outside:
+        return []
+    if domain.unseen:
+        return [
+            f"the model was trained without {', '.join(domain.unseen)}: what it says about this crystal is a guess, "
+            "and its errors may be larger than stated"
+        ]
+    return [
+        f"the crystal is unlike those the model was trained on (distance {domain.distance:.2g}, inside up to "
+        f"{domain.limit:.2g}): errors may be larger than stated"
+    ]

@@ -87,7 +87,10 @@ def test_batches_hold_every_crystal_once(store: RecordStore) -> None:
 
 def test_batches_of_crystals_of_any_size(store: RecordStore, fluorite: Record) -> None:
     rock_salt = store[next(name for name in store.ids if name.startswith("rocksalt"))]
-    samples = [chosen_waves(make_direct_sample(record, DirectSettings(wave_vectors=2)), 1, None) for record in (fluorite, rock_salt)]
+    samples = [
+        chosen_waves(make_direct_sample(record, DirectSettings(wave_vectors=2)), 1, None)
+        for record in (fluorite, rock_salt)
+    ]
     batch = join_direct(samples)
     assert batch.graph.n_atoms.tolist() == [3, 2]
     assert (batch.graph.vector[batch.graph.reverse] + batch.graph.vector).abs().max() < 1e-5

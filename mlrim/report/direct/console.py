@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from mlrim.report.direct.prediction import DirectPrediction, Estimate
+from mlrim.report.direct.prediction import DirectPrediction
+from mlrim.uncertainty.estimate import Estimate
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -11,6 +11,7 @@ from mlrim.graph.structure_graph import SiteOccupancy
 from mlrim.lattice.crystal import Crystal
 from mlrim.lattice.symmetry import SpaceGroup
 from mlrim.report.formula import chemical_formula
+from mlrim.uncertainty.estimate import Estimate
 from mlrim.uncertainty.training_domain import Domain
 from mlrim.units import THZ_TO_CM1
 from mlrim.vibrations.density_of_states import DensityOfStates
@@ -36,15 +37,6 @@ class DirectLevel:
     degeneracy: int
     acoustic: bool
     error_cm1: float | None
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A number with its standard error, none where that is not known."""
-
-    value: float
-    error: float | None
-    unit: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +70,7 @@ class DirectPrediction:
         levels: frequencies at Γ.
         dispersion: bands along the standard path.
         dispersion_error: standard error of every band, THz.
+        velocities: group velocities along the path, km/s, Cartesian.
         density_of_states: total and of every element.
         density_error: standard error of the total, states per THz.
         density_source: what the density was made of, in words.
@@ -101,6 +94,7 @@ class DirectPrediction:
     levels: list[DirectLevel] | None = None
     dispersion: Dispersion | None = None
     dispersion_error: Float[ndarray, "qpoints modes"] | None = None
+    velocities: Float[ndarray, "qpoints modes 3"] | None = None
     density_of_states: DensityOfStates | None = None
     density_error: Float[ndarray, "grid"] | None = None
     density_source: str = ""

@@ -9,6 +9,7 @@ from mlrim.graph.crystal_scalars import SCALAR_TEMPERATURE
 from mlrim.report.direct.prediction import DirectPrediction, DirectSpectrum
 from mlrim.report.direct.tables import level_columns
 from mlrim.report.html.document import plain
+from mlrim.report.summary import domain_facts
 
 SCHEMA_VERSION = 1
 DIGITS = 10
@@ -56,7 +57,7 @@ def direct_summary(prediction: DirectPrediction) -> dict[str, Any]:
         "gamma": _gamma(prediction),
         "density_of_states": _density(prediction),
         "thermal": _thermal(prediction),
-        "scalars": {name: vars(one) for name, one in prediction.scalars.items()} or None,
+        "scalars": {name: one._asdict() for name, one in prediction.scalars.items()} or None,
         "stability_probability": prediction.stability,
         "infrared": _spectrum(prediction.infrared, "infrared.csv"),
         "raman": _spectrum(prediction.raman, "raman.csv"),
@@ -128,13 +129,4 @@ def _spectrum(spectrum: DirectSpectrum | None, table: str) -> dict[str, Any] | N
 def _uncertainty(prediction: DirectPrediction) -> dict[str, Any] | None:
     if prediction.domain is None:
         return None
-    domain = prediction.domain
-    return {
-        "source": prediction.error_source,
-        "domain": {
-            "distance": domain.distance,
-            "limit": domain.limit,
-            "unseen_elements": list(domain.unseen),
-            "outside": domain.outside,
-        },
-    }
+    return {"source": prediction.error_source, "domain": domain_facts(prediction.domain)}

@@ -24,6 +24,7 @@ def direct_tables(prediction: DirectPrediction) -> dict[str, Mapping[str, Sequen
     found: dict[str, Columns | None] = {
         "modes": level_columns(prediction),
         "bands": band_columns(prediction),
+        "velocities": velocity_columns(prediction),
         "dos": density_columns(prediction),
         "thermal": None if prediction.thermal is None else thermal_columns(prediction.thermal),
         "infrared": infrared_columns(prediction),
@@ -60,6 +61,15 @@ def band_columns(prediction: DirectPrediction) -> Columns | None:
     if errors is not None:
         columns |= {f"band_{k + 1}_error_thz": errors[:, k] for k in range(errors.shape[1])}
     return columns
+
+
+def velocity_columns(prediction: DirectPrediction) -> Columns | None:
+    """One row for every wave vector of the path: the group velocity of every band, km/s, its size."""
+    if prediction.dispersion is None or prediction.velocities is None:
+        return None
+    speeds = np.linalg.norm(prediction.velocities, axis=-1)
+    columns = path_columns(prediction.dispersion.path)
+    return columns | {f"band_{k + 1}_km_per_s": speeds[:, k] for k in range(speeds.shape[1])}
 
 
 def density_columns(prediction: DirectPrediction) -> Columns | None:

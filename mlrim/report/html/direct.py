@@ -12,7 +12,7 @@ from mlrim.report.html.charts import Chart, Line, thermal_charts
 from mlrim.report.html.document import embedded_json, render
 from mlrim.report.html.formats import html_label, number
 from mlrim.report.html.report import thermal_rows
-from mlrim.report.html.sections import Check, Section, program
+from mlrim.report.html.sections import Check, Section, domain_checks, program
 from mlrim.units import THZ_TO_CM1
 
 SCRIPTS = (
@@ -65,12 +65,7 @@ def direct_report(prediction: DirectPrediction) -> str:
 
 def direct_checks(prediction: DirectPrediction) -> list[Check]:
     """Checks that need no reference, doubtful ones marked."""
-    checks = []
-    if prediction.domain is not None:
-        domain = prediction.domain
-        value = f"{number(domain.distance, 2)} (inside up to {number(domain.limit, 2)})"
-        checks.append(Check("distance from the training set", value, domain.distance <= domain.limit))
-        checks.append(Check("elements not trained on", ", ".join(domain.unseen) or "none", not domain.unseen))
+    checks = [] if prediction.domain is None else domain_checks(prediction.domain)
     if prediction.levels is not None:
         checks.append(Check("imaginary modes at Γ", str(prediction.n_imaginary), prediction.n_imaginary == 0))
     if prediction.stability is not None:

@@ -9,6 +9,7 @@ from mlrim.units import THZ_TO_CM1
 from mlrim.vibrations.gamma import GammaModes
 
 INTENSITIES = {
+    "frequency_error_cm1": ("±", "cm⁻¹"),
     "ir_intensity_km_per_mol": ("IR", "km/mol"),
     "raman_activity_a4_per_amu": ("Raman", "Å⁴/amu"),
     "depolarization_ratio": ("depol.", ""),

@@ -14,6 +14,7 @@ from mlrim.report.html.charts import (
 )
 from mlrim.report.html.formats import number
 from mlrim.report.prediction import Prediction
+from mlrim.uncertainty.training_domain import Domain
 
 LARGE_ASYMMETRY = 0.1
 """Residuals of raw force constants above this share of the largest one are marked."""
@@ -116,7 +117,16 @@ def quality_line(prediction: Prediction) -> list[Check]:
     checks.append(Check("imaginary modes at Γ", str(gamma.n_imaginary), gamma.n_imaginary == 0))
     share = f"{100 * thermal.imaginary_share:.2g} %"
     checks.append(Check("on the mesh", share, thermal.imaginary_modes == 0))
-    return checks
+    return checks + ([] if prediction.errors is None else domain_checks(prediction.errors.domain))
+
+
+def domain_checks(domain: Domain) -> list[Check]:
+    """How far a crystal is from what a model was trained on."""
+    value = f"{number(domain.distance, 2)} (inside up to {number(domain.limit, 2)})"
+    return [
+        Check("distance from the training set", value, domain.distance <= domain.limit),
+        Check("elements not trained on", ", ".join(domain.unseen) or "none", not domain.unseen),
+    ]
 
 
 def origin(prediction: Prediction, facts: dict[str, Any]) -> list[tuple[str, str]]:
@@ -128,6 +138,7 @@ def origin(prediction: Prediction, facts: dict[str, Any]) -> list[tuple[str, str
     return [
         ("structure", prediction.source),
         ("force constants", prediction.model),
+        *([("errors", prediction.errors.source)] if prediction.errors is not None else []),
         *((label, sources[key]) for key, label in names.items() if key in sources),
         ("mesh of wave vectors", " × ".join(str(count) for count in prediction.mesh.mesh)),
         ("mlrim", program(facts)),
