@@ -142,8 +142,8 @@ def data_of(options: Options, loaded: LoadedModel) -> DirectDataModule:
         cutoff=float(loaded.config["cutoff"]),
         selection=RecordFilter(quality=limits, **chosen),
         stability_selection=RecordFilter(quality=None, **chosen),
-        density_bins=tuple(loaded.config["density_bins"]),
-        spectrum_bins=tuple(loaded.config["spectrum_bins"]),
+        density_bins=loaded.config["density_bins"],
+        spectrum_bins=loaded.config["spectrum_bins"],
         quiet=options.quiet,
     )
 

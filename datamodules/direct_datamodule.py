@@ -21,7 +21,7 @@ from datamodules.split_datamodule import Loading, SplitDataModule
 from datamodules.splits import PARTS
 from datamodules.store import RecordStore
 from mlrim.configuration.types import Above, AtLeast
-from mlrim.graph.frequency_bins import DENSITY_BINS, SPECTRUM_BINS, FrequencyBins
+from mlrim.graph.frequency_bins import DENSITY_BINS, SPECTRUM_BINS, bins_from
 
 
 class Place(NamedTuple):
@@ -115,8 +115,8 @@ class DirectDataModule(SplitDataModule):
         stability_selection: RecordFilter | None = None,
         split: str | None = None,
         split_seed: Annotated[int, AtLeast(0)] = 0,
-        density_bins: tuple[int, float, float] = DENSITY_BINS,
-        spectrum_bins: tuple[int, float, float] = SPECTRUM_BINS,
+        density_bins: Sequence[int | float] = DENSITY_BINS,
+        spectrum_bins: Sequence[int | float] = SPECTRUM_BINS,
         line_width: Annotated[float, Above(0)] = 20.0,
         mesh_spacing: Annotated[float, Above(0)] = 0.06,
         wave_vectors: Annotated[int, AtLeast(1)] = 8,
@@ -138,8 +138,8 @@ class DirectDataModule(SplitDataModule):
             label,
             float(cutoff),
             wave_vectors,
-            FrequencyBins(*density_bins),
-            FrequencyBins(*spectrum_bins),
+            bins_from(density_bins),
+            bins_from(spectrum_bins),
             line_width,
             mesh_spacing,
         )

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
 CURVATURE_CRYSTALS = 300
 """Training crystals that the curvature of the last layers is taken from."""
+LEAST_CRYSTALS = 10
 SCALE_CRYSTALS = 24
 """Calibration crystals that the size of the posterior is taken from."""
+SCALE_STEPS = 5
 SHARE_OF_ERROR = 0.5
 """Median spread of the drawn networks over the median error."""
 
@@ -62,8 +64,8 @@ class CalibrateOptions:
     split_file: Path | None = None
     split_seed: Annotated[int, AtLeast(0)] = 0
     max_atoms: Annotated[int, AtLeast(1)] | None = None
-    limit: Annotated[int, AtLeast(20)] = 1000
-    train_limit: Annotated[int, AtLeast(20)] = 3000
+    limit: Annotated[int, AtLeast(10)] = 1000
+    train_limit: Annotated[int, AtLeast(10)] = 3000
     half: bool = False
     quiet: bool = False
 
@@ -148,7 +150,7 @@ def chosen_parts(store: "RecordStore", options: CalibrateOptions, metadata: Mapp
         metadata: recorded with the model: `label`, `elements`.
 
     Raises:
-        UserError: fewer than 20 are left of one part.
+        UserError: fewer than `LEAST_CRYSTALS` are left of one part.
     """
     from ase.data import chemical_symbols
 
@@ -169,10 +171,10 @@ def chosen_parts(store: "RecordStore", options: CalibrateOptions, metadata: Mapp
     train = some([name for name in split.train if name in regular & usable], options.train_limit)
     validation = some([name for name in split.validation if name in usable], options.limit)
     for name, part in (("training", train), ("validation", [one for one in validation if one in regular])):
-        if len(part) < 20:
+        if len(part) < LEAST_CRYSTALS:
             raise UserError(
-                f"{len(part)} {name} crystals of {options.data} are too few to calibrate on; at least 20 are needed. "
-                "Use a larger data set, or a larger max_atoms"
+                f"{len(part)} {name} crystals of {options.data} are too few to calibrate on; at least {LEAST_CRYSTALS} "
+                "are needed. Use a larger data set, or a larger max_atoms"
             )
     return Parts(train, validation, regular)
 
@@ -193,28 +195,34 @@ def draw_posterior(
 
     shown = follow(some(parts.train, CURVATURE_CRYSTALS), "curvature", options.quiet)
     found = curvatures(first.model, kind.loss, kind.batches(store[name] for name in shown))
+    quantities = {layer: kind.quantity_of(layer) for layer in found}
+    scales = {layer: 0.0 if quantity is None else 0.1 for layer, quantity in quantities.items()}
 
-    def drawn(scale: float, count: int) -> "list[LoadedModel]":
-        return [replace(first, model=model) for model in draw(first.model, found, count, scale)]
+    def drawn(count: int) -> "list[LoadedModel]":
+        return [replace(first, model=model) for model in draw(first.model, found, count, scales)]
 
-    scale = 1.0
     records = [store[name] for name in some([n for n in parts.validation if n in parts.regular], SCALE_CRYSTALS)]
-    for _ in range(4):
-        scale *= min(10.0, max(0.1, SHARE_OF_ERROR / relative_spread(kind, [first, *drawn(scale, 4)], records)))
-    return drawn(scale, options.members)
+    for _ in range(SCALE_STEPS):
+        spreads = relative_spreads(kind, [first, *drawn(4)], records)
+        for layer, quantity in quantities.items():
+            if quantity in spreads:
+                scales[layer] *= min(10.0, max(0.1, SHARE_OF_ERROR / max(spreads[quantity], 1e-6)))
+    return drawn(options.members)
 
 
-def relative_spread(kind: "Kind", members: "list[LoadedModel]", records: Sequence[Any]) -> float:
-    """Median spread over median error of the first quantity that the kind predicts."""
+def relative_spreads(kind: "Kind", members: "list[LoadedModel]", records: Sequence[Any]) -> dict[str, float]:
+    """Median spread over median error of every quantity."""
     from mlrim.uncertainty.residuals import compare_crystal
 
     rows = [compare_crystal(kind, members, "laplace", record).rows for record in records]
-    name = next(iter(rows[0]))
-    spreads, errors = (
-        np.median(np.concatenate([part(row[name]) for row in rows if name in row]))
-        for part in (lambda row: row.spread, lambda row: np.abs(row.value - row.truth))
-    )
-    return float(spreads) / max(float(errors), 1e-12)
+    names = dict.fromkeys(name for row in rows for name in row)
+    answer = {}
+    for name in names:
+        found = [row[name] for row in rows if name in row]
+        spreads = np.median(np.concatenate([row.spread for row in found]))
+        errors = np.median(np.concatenate([np.abs(row.value - row.truth) for row in found]))
+        answer[name] = float(spreads) / max(float(errors), 1e-12)
+    return answer
 
 
 def calibrated(

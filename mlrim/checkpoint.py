@@ -126,7 +126,8 @@ def class_of(kind: str) -> type[nn.Module]:
 def default_arguments(kind: str) -> dict[str, Any]:
     """The constructor's defaults, stored as well: they may change in a later version."""
     parameters = inspect.signature(class_of(kind)).parameters
-    return {name: found.default for name, found in parameters.items() if found.default is not found.empty}
+    defaults = {name: found.default for name, found in parameters.items() if found.default is not found.empty}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in defaults.items()}
 
 
 def build(path: Path, found: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

@@ -26,7 +26,7 @@ from mlrim.structures import InputStructure
 from mlrim.uncertainty.estimate import Estimate
 from mlrim.uncertainty.training_domain import domain_warnings
 from mlrim.units import THZ_TO_CM1
-from mlrim.vibrations.density_of_states import DensityOfStates, MeshModes, density_of_states
+from mlrim.vibrations.density_of_states import DensityOfStates, density_of_frequencies
 from mlrim.vibrations.dispersion import Dispersion
 from mlrim.vibrations.group_velocities import group_velocities
 from mlrim.vibrations.thermal import ThermalProperties, thermal_properties
@@ -174,24 +174,22 @@ def density_of(
             "thermal": thermal_of_bins(centre.sum(axis=0), grid, temperatures),
         }
     if "modes" in predictor.heads:
-        modes = virtual_mesh(predictor, crystal, answers, settings)
+        frequencies, weights = mesh_frequencies(predictor, crystal, answers, settings)
         return {
-            "density_of_states": density_of_states(modes),
+            "density_of_states": density_of_frequencies(frequencies, weights, {}),
             "density_source": "frequencies on a mesh of wave vectors",
-            "thermal": thermal_properties(modes.frequencies, modes.weights, temperatures),
+            "thermal": thermal_properties(frequencies, weights, temperatures),
         }
     return {}
 
 
-def virtual_mesh(
+def mesh_frequencies(
     predictor: DirectPredictor, crystal: Crystal, answers: list[DirectAnswer], settings: "Settings"
-) -> MeshModes:
-    """Frequencies on a regular mesh; no eigenvectors, so that elements have no part in them."""
-    shape = settings.mesh or mesh_shape(crystal, settings.mesh_spacing)
-    qpoints, weights, *_ = regular_mesh(crystal, shape)
+) -> tuple[Float[ndarray, "qpoints modes"], Float[ndarray, "qpoints"]]:
+    """Frequencies (THz) on a regular mesh and its weights; elements have no part in modes without eigenvectors."""
+    qpoints, weights, *_ = regular_mesh(crystal, settings.mesh or mesh_shape(crystal, settings.mesh_spacing))
     frequencies = np.array([answer.dynamics.frequencies(qpoints) for answer in answers])  # type: ignore[union-attr]
-    empty = np.zeros((len(qpoints), frequencies.shape[-1], 0), dtype=complex)
-    return MeshModes(shape, qpoints, weights, predictor.centre(frequencies), {}, empty)
+    return predictor.centre(frequencies), weights
 
 
 def binned_density(

@@ -4,12 +4,15 @@ Bins are equally wide in s with ω = ω₁ sinh(s): of constant width below ω�
 that one grid holds heavy ions and O–H stretches.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import ndtr
+
+from mlrim.errors import UserError
 
 
 class FrequencyBins(NamedTuple):
@@ -30,6 +33,21 @@ class FrequencyBins(NamedTuple):
         [0.0, 100.0, 200.0, 300.0, 400.0]
         """
         return self.bend * np.sinh(np.linspace(0, 1, self.size + 1) * np.arcsinh(self.highest / self.bend))
+
+
+def bins_from(values: Sequence[int | float]) -> FrequencyBins:
+    """The bins that a configuration or checkpoint describes by three numbers.
+
+    Raises:
+        UserError: there are not three, or they describe no bins.
+    """
+    given = list(values)
+    if len(given) != 3 or given[0] != int(given[0]) or given[0] < 8 or min(given[1:]) <= 0:
+        raise UserError(
+            f"bins of frequency are their number (at least 8), the upper edge of the last one and the frequency above "
+            f"which they widen (both above zero, cm⁻¹), for example [128, 4000, 500]; not {given}"
+        )
+    return FrequencyBins(int(given[0]), float(given[1]), float(given[2]))
 
 
 DENSITY_BINS = FrequencyBins(128, 4000.0, 500.0)

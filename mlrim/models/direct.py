@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mlrim.configuration.types import Above, AtLeast
 from mlrim.graph.crystal_scalars import SCALARS
+from mlrim.graph.frequency_bins import DENSITY_BINS, SPECTRUM_BINS, bins_from
 from mlrim.graph.structure_graph import StructureGraph
 from mlrim.nn.density_head import DensityHead
 from mlrim.nn.dynamical import dynamical_matrices, eigenvalues
@@ -27,6 +28,7 @@ from mlrim.nn.virtual_force_constants import VirtualForceConstants
 
 Head = Literal["modes", "density", "spectra", "scalars"]
 
+HEADS: tuple[Head, ...] = ("modes", "density", "spectra", "scalars")
 INFRARED_SCALE = 300.0
 """Typical infrared intensity, km per mole of atoms."""
 
@@ -71,7 +73,7 @@ class DirectModel(nn.Module):
 
     def __init__(
         self,
-        heads: list[Head] = ["modes", "density", "spectra", "scalars"],  # noqa: B006 (stored in checkpoints as it is)
+        heads: Sequence[Head] = HEADS,
         scalars: Annotated[int, AtLeast(1)] = 96,
         vectors: Annotated[int, AtLeast(1)] = 32,
         matrices: Annotated[int, AtLeast(1)] = 16,
@@ -84,8 +86,8 @@ class DirectModel(nn.Module):
         neighbours: float = 30.0,
         embedding: Embedding = "learned_and_properties",
         dropout: Annotated[float, AtLeast(0)] = 0.0,
-        density_bins: tuple[int, float, float] = (128, 4000.0, 500.0),
-        spectrum_bins: tuple[int, float, float] = (192, 4000.0, 500.0),
+        density_bins: Sequence[int | float] = DENSITY_BINS,
+        spectrum_bins: Sequence[int | float] = SPECTRUM_BINS,
     ) -> None:
         super().__init__()
         self.heads, self.cutoff = tuple(heads), cutoff
@@ -96,9 +98,9 @@ class DirectModel(nn.Module):
         if "modes" in heads:
             self.modes = VirtualForceConstants(channels, self.encoder.n_edge_features, head_hidden, dropout)
         if "density" in heads:
-            self.density = DensityHead(scalars, head_hidden, dropout, FrequencyGrid(*density_bins))
+            self.density = DensityHead(scalars, head_hidden, dropout, FrequencyGrid(*bins_from(density_bins)))
         if "spectra" in heads:
-            grid = FrequencyGrid(*spectrum_bins)
+            grid = FrequencyGrid(*bins_from(spectrum_bins))
             self.infrared = SpectrumHead(scalars, head_hidden, dropout, grid, INFRARED_SCALE)
             self.raman = SpectrumHead(scalars, head_hidden, dropout, grid, 1.0)
         if "scalars" in heads:

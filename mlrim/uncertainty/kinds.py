@@ -19,7 +19,7 @@ from mlrim.checkpoint import LoadedModel
 from mlrim.direct.answers import answer_of
 from mlrim.graph.crystal_graph import CUTOFF
 from mlrim.graph.crystal_scalars import SCALAR_UNITS, SCALARS
-from mlrim.graph.frequency_bins import DENSITY_BINS, FrequencyBins
+from mlrim.graph.frequency_bins import DENSITY_BINS, FrequencyBins, bins_from
 from mlrim.lattice.dipole import DipoleInteraction
 from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1, THZ_TO_CM1
@@ -71,6 +71,10 @@ class Kind(Protocol):
         """Batches of one crystal each, as in training."""
         ...
 
+    def quantity_of(self, layer: str) -> str | None:
+        """The quantity that one of the network's last layers gives, if one that is calibrated."""
+        ...
+
     def loss(self, batch: Any) -> Tensor:
         """The loss of training."""
         ...
@@ -89,8 +93,8 @@ class DirectKind:
         config = first.config
         self.settings = DirectSettings(
             cutoff=float(config["cutoff"]),
-            density_bins=FrequencyBins(*config["density_bins"]),
-            spectrum_bins=FrequencyBins(*config["spectrum_bins"]),
+            density_bins=bins_from(config["density_bins"]),
+            spectrum_bins=bins_from(config["spectrum_bins"]),
             label=str(first.metadata.get("label", "dft")),
         )
         self.task = DirectTask(first.model)  # type: ignore[arg-type]
@@ -130,6 +134,10 @@ class DirectKind:
         for record in records:
             batch = join_direct([chosen_waves(make_direct_sample(record, self.settings), 1, generator)])
             yield batch._replace(graph=batch.graph.to(_dtype(self.task.model)))
+
+    def quantity_of(self, layer: str) -> str | None:
+        """By the head that the layer belongs to."""
+        return {"modes": "frequency", "density": "density", "scalars": "entropy"}.get(layer.split(".")[0])
 
     def loss(self, batch: Any) -> Tensor:
         """The weighted sum of the heads' losses."""
@@ -199,6 +207,10 @@ class DeltaKind:
         sample = decode_sample(encode_sample(make_sample(record, self.settings)))  # in single precision
         return join([LabelledGraph(sample.graph, labels_of(sample, 0))])
 
+    def quantity_of(self, layer: str) -> str | None:
+        """The head gives force constants, whose frequencies are calibrated."""
+        return "frequency"
+
     def loss(self, batch: Any) -> Tensor:
         """The loss of the task."""
         return self.task.training_step(batch, 0)
@@ -249,6 +261,10 @@ class ResponseKind:
 
     def _sample(self, record: "Record") -> LabelledResponse:
         return make_response_sample(record, self.cutoff)
+
+    def quantity_of(self, layer: str) -> str | None:
+        """By the head that the layer belongs to."""
+        return "dielectric" if layer.startswith("dielectric") else "born_charge"
 
     def loss(self, batch: Any) -> Tensor:
         """The loss of the task."""

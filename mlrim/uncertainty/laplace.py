@@ -98,13 +98,19 @@ def _add(sums: tuple[Tensor, Tensor], given: Tensor, gradient: Tensor) -> None:
 
 
 def draw(
-    model: nn.Module, found: Mapping[str, Curvature], count: int, scale: float, seed: int = 0, damping: float = 1e-3
+    model: nn.Module,
+    found: Mapping[str, Curvature],
+    count: int,
+    scale: float | Mapping[str, float],
+    seed: int = 0,
+    damping: float = 1e-3,
 ) -> list[nn.Module]:
-    """Networks from the posterior; each is a copy with other last layers.
+    """Networks from the posterior; each is a copy with other last layers, where the loss depends on them.
 
     Args:
         count: how many.
-        scale: of the deviations; one is the posterior of a loss that is a negative log-likelihood.
+        scale: of the deviations, of all layers or of each; one is the posterior of a loss that is a negative
+            log-likelihood.
         seed: of the draws.
         damping: added to the factors' eigenvalues, relative to their mean: the prior.
     """
@@ -117,9 +123,12 @@ def draw(
     for _ in range(count):
         member = deepcopy(model)
         for name, layer in last_layers(member).items():
+            if not found[name].gradients.any():  # nothing is known of this layer's curvature
+                continue
             of_inputs, of_gradients = roots[name]
             noise = torch.randn(len(of_gradients), len(of_inputs), generator=generator, dtype=torch.float64)
-            step = scale * max(1, found[name].crystals) ** -0.5 * of_gradients @ noise @ of_inputs
+            size = scale[name] if isinstance(scale, Mapping) else scale
+            step = size * max(1, found[name].crystals) ** -0.5 * of_gradients @ noise @ of_inputs
             with torch.no_grad():
                 layer.weight.add_(step[:, :-1].to(layer.weight))
                 layer.bias.add_(step[:, -1].to(layer.bias))

@@ -1,5 +1,6 @@
 """Modes on a regular mesh of wave vectors and the phonon density of states, total and per element."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,23 +130,37 @@ def _modes_at(
 def density_of_states(
     modes: MeshModes, grid: Float[ndarray, "grid"] | None = None, broadening: float | None = None
 ) -> DensityOfStates:
+    """Gaussian-broadened density of states of a mesh, total and by element; see `density_of_frequencies`."""
+    return density_of_frequencies(modes.frequencies, modes.weights, modes.element_weights, grid, broadening)
+
+
+def density_of_frequencies(
+    frequencies: Float[ndarray, "qpoints modes"],
+    weights: Float[ndarray, "qpoints"],
+    element_weights: Mapping[str, Float[ndarray, "qpoints modes"]],
+    grid: Float[ndarray, "grid"] | None = None,
+    broadening: float | None = None,
+) -> DensityOfStates:
     """Gaussian-broadened density of states, normalised to three states per atom.
 
     Args:
+        frequencies: signed, THz.
+        weights: share of the zone of every wave vector.
+        element_weights: share of every element in every mode; empty where it is not known.
         grid: frequencies (THz); by default a little wider than the spectrum, a fifth of the broadening apart.
         broadening: standard deviation, THz; by default 1 % of the highest frequency.
     """
-    low, high = float(modes.frequencies.min()), float(modes.frequencies.max())
+    low, high = float(frequencies.min()), float(frequencies.max())
     broadening = max(0.01 * high, 1e-3) if broadening is None else broadening
     if grid is None:
         margin = TRUNCATION * broadening
         grid = np.arange(min(low, 0.0) - margin, high + margin + broadening / 5, broadening / 5)
-    weights = np.broadcast_to(modes.weights[:, None], modes.frequencies.shape)
+    of_modes = np.broadcast_to(weights[:, None], frequencies.shape)
     projected = {
-        element: _broadened(modes.frequencies, weights * share, grid, broadening)
-        for element, share in modes.element_weights.items()
+        element: _broadened(frequencies, of_modes * share, grid, broadening)
+        for element, share in element_weights.items()
     }
-    return DensityOfStates(grid, _broadened(modes.frequencies, weights, grid, broadening), projected, broadening)
+    return DensityOfStates(grid, _broadened(frequencies, of_modes, grid, broadening), projected, broadening)
 
 
 def _broadened(

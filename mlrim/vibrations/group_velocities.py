@@ -4,13 +4,11 @@
 diagonalise the change of D along a direction of no symmetry, as bands split there. ∂D/∂q is a central difference.
 """
 
-from typing import Protocol
-
 import numpy as np
 from jaxtyping import Complex, Float
 from numpy import ndarray
 
-from mlrim.lattice.crystal import Crystal
+from mlrim.lattice.dynamics import LatticeDynamics
 from mlrim.units import SQRT_EIGENVALUE_TO_THZ
 
 STEP = 1e-5
@@ -24,25 +22,15 @@ GENERIC = np.array([0.2867, 0.5123, 0.8095])
 THZ_ANGSTROM_TO_KM_PER_S = 0.1
 
 
-class Dynamics(Protocol):
-    """What has dynamical matrices."""
-
-    crystal: Crystal
-
-    def dynamical_matrices(
-        self, qpoints: Float[ndarray, "qpoints 3"]
-    ) -> Complex[ndarray, "qpoints components components"]:
-        """Hermitian, mass-weighted D(q), eV/Å²/amu."""
-        ...
-
-
-def group_velocities(dynamics: Dynamics, qpoints: Float[ndarray, "qpoints 3"]) -> Float[ndarray, "qpoints modes 3"]:
+def group_velocities(
+    dynamics: LatticeDynamics, qpoints: Float[ndarray, "qpoints 3"]
+) -> Float[ndarray, "qpoints modes 3"]:
     """Group velocities in km/s, Cartesian, of the modes in ascending order of their frequencies.
 
     Args:
         qpoints: wave vectors in primitive reciprocal vectors (without 2π).
 
-    Velocities of acoustic modes at Γ, which are directions' limits, are zero; those of imaginary modes are those of |f|.
+    Velocities of acoustic modes at Γ, which are limits along a direction, are zero; imaginary modes have that of |f|.
     """
     qpoints = np.atleast_2d(np.asarray(qpoints, dtype=float))
     values, vectors = np.linalg.eigh(dynamics.dynamical_matrices(qpoints))
@@ -53,7 +41,7 @@ def group_velocities(dynamics: Dynamics, qpoints: Float[ndarray, "qpoints 3"]) -
 
 
 def _slope(
-    dynamics: Dynamics, qpoints: Float[ndarray, "qpoints 3"], axis: Float[ndarray, "3"]
+    dynamics: LatticeDynamics, qpoints: Float[ndarray, "qpoints 3"], axis: Float[ndarray, "3"]
 ) -> Complex[ndarray, "qpoints components components"]:
     step = STEP * (dynamics.crystal.lattice @ axis)  # Cartesian to reciprocal vectors
     upper, lower = (dynamics.dynamical_matrices(qpoints + sign * step) for sign in (1, -1))
