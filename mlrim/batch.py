@@ -84,7 +84,8 @@ def read_with_response(path: Path, name: str, symprec: float, born: str | None) 
     Raises:
         UserError: a file cannot be read, or a BORN file is given for what has no use for it.
     """
-    from mlrim.disorder import MixedStructure, read_any
+    from mlrim.disorder import MixedStructure
+    from mlrim.inputs import read_any
     from mlrim.molecules.structures import InputMolecule
     from mlrim.predictors import Known
 

@@ -17,14 +17,10 @@ from mlrim.structures import (
     InputStructure,
     average_structure,
     disordered,
-    read_atoms,
-    shared_sites,
 )
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-    from mlrim.molecules.structures import InputMolecule
 
 MASS_DIGITS = 6
 """Sites are told apart by their element and their mass, rounded to so many digits."""
@@ -87,22 +83,6 @@ def mixed_structure(atoms: "Atoms", path: Path, symprec: float = POSITION_TOLERA
     mixed = MixedStructure(structure, occupancy_of(found))
     note = f"virtual crystal: sites shared by {'; '.join(mixed.shared)}"
     return mixed._replace(structure=structure._replace(notes=[*structure.notes, note]))
-
-
-def read_any(path: Path, symprec: float = POSITION_TOLERANCE) -> "InputStructure | MixedStructure | InputMolecule":
-    """The crystal, ordered or not, or the molecule in a file of any supported format.
-
-    Raises:
-        UserError: the file cannot be read, or holds what is neither.
-    """
-    from mlrim.molecules.structures import is_molecule, molecule_from_atoms
-
-    atoms = read_atoms(path)
-    if is_molecule(atoms):
-        return molecule_from_atoms(atoms, path)
-    if shared_sites(atoms):
-        return mixed_structure(atoms, path, symprec)
-    return average_structure(atoms, path, symprec)
 
 
 def require_ordered(read: Any) -> Any:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from ase.data import atomic_masses_iupac2016, atomic_numbers
 
-from mlrim.disorder import MixedStructure, main_elements, mean_masses, read_any, require_ordered, virtual_crystal
+from mlrim.disorder import MixedStructure, main_elements, mean_masses, require_ordered, virtual_crystal
 from mlrim.errors import UserError
 from mlrim.graph.structure_graph import build_structure_graph
+from mlrim.inputs import read_any
 from tests.graph.crystals import rock_salt
 
 HEADER = """data_mixed

@@ -13,14 +13,10 @@ from numpy import ndarray
 
 from mlrim.errors import UserError
 from mlrim.structures import (
-    POSITION_TOLERANCE,
     SHORTEST_DISTANCE,
-    InputStructure,
     check_elements,
     check_masses,
     check_positions,
-    crystal_structure,
-    read_atoms,
     structure_name,
 )
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives
@@ -53,20 +49,6 @@ class InputMolecule(NamedTuple):
     def symbols(self) -> list[str]:
         """Element symbols."""
         return [chemical_symbols[number] for number in self.numbers]
-
-
-def read_input(path: str | Path, symprec: float = POSITION_TOLERANCE) -> InputStructure | InputMolecule:
-    """The crystal or the molecule in a file of any supported format.
-
-    Args:
-        symprec: tolerance (Å) of the symmetry of crystals.
-
-    Raises:
-        UserError: the file cannot be read, or holds what is neither.
-    """
-    path = Path(path)
-    atoms = read_atoms(path)
-    return molecule_from_atoms(atoms, path) if is_molecule(atoms) else crystal_structure(atoms, path, symprec)
 
 
 def is_molecule(atoms: "Atoms") -> bool:

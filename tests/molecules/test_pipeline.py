@@ -8,8 +8,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from mlrim.errors import UserError
+from mlrim.inputs import read_any
 from mlrim.molecules.pipeline import MoleculeSettings, predict_molecule
-from mlrim.molecules.structures import read_input
 from mlrim.potentials.settings import RelaxationSettings
 from mlrim.predictors import RigidIonPredictor
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1
@@ -22,7 +22,7 @@ AS_GIVEN = replace(SETTINGS, relaxation=RelaxationSettings(relax="none"))
 
 @pytest.fixture
 def read(tmp_path):
-    return lambda atoms: read_input(xyz(tmp_path / "CH4.xyz", atoms))
+    return lambda atoms: read_any(xyz(tmp_path / "CH4.xyz", atoms))
 
 
 def frequencies(prediction):

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mlrim.inputs import read_any
 from mlrim.molecules.pipeline import MoleculeSettings, predict_molecule
-from mlrim.molecules.structures import read_input
 from mlrim.report.html.molecule import molecule_report, write_molecule_report
 from mlrim.vibrations.molecular_spectra import DipoleDerivatives
 from tests.molecules.energies import SpringPredictor, methane, xyz
@@ -17,7 +17,7 @@ HOSTILE = "<img src=x onerror=alert(1)> & </script><script>alert(2)</script>"
 
 @pytest.fixture(scope="module")
 def prediction(tmp_path_factory):
-    structure = read_input(xyz(tmp_path_factory.mktemp("given") / "CH4.xyz", methane()))
+    structure = read_any(xyz(tmp_path_factory.mktemp("given") / "CH4.xyz", methane()))
     charges = np.array([-0.4, 0.1, 0.1, 0.1, 0.1])[:, None, None] * np.eye(3)
     structure = structure._replace(derivatives=DipoleDerivatives(dipole=charges, source="point charges"))
     return predict_molecule(structure, SpringPredictor(), MoleculeSettings(temperatures=np.linspace(0, 1000, 11)))
