@@ -144,6 +144,11 @@ class DirectDataModule(SplitDataModule):
             mesh_spacing,
         )
 
+    @property
+    def line_width(self) -> float:
+        """FWHM of the lines of spectra, cm⁻¹."""
+        return self.settings.line_width
+
     @cached_property
     def elements_of(self) -> dict[str, tuple[str, ...]]:
         """The elements of every record of both data sets."""

@@ -7,9 +7,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from mlrim.checkpoint import HEADER, default_arguments, header, kind_of_target
 
-DATA_FACTS = ("theories", "background", "elements")
-"""Attributes of a data module that go into the metadata: levels of theory, parts of an energy that are not learned, and
-atomic numbers of the training set."""
+DATA_FACTS = ("theories", "background", "elements", "line_width")
+"""Attributes of a data module that go into the metadata: levels of theory, parts of an energy that are not learned,
+atomic numbers of the training set, and the width of the lines of spectra (cm⁻¹)."""
 
 
 class ModelHeader(Callback):
@@ -30,5 +30,5 @@ class ModelHeader(Callback):
         facts = {"data_hash": getattr(datamodule, "content_hash", None)}
         for name in DATA_FACTS:
             if (fact := getattr(datamodule, name, None)) is not None:
-                facts[name] = list(fact)
+                facts[name] = fact if isinstance(fact, int | float) else list(fact)
         checkpoint[HEADER] = {**self.header, "metadata": {**self.header["metadata"], **facts}}

@@ -1,5 +1,6 @@
 """Training of the direct network: frequencies from eigenvalues alone, densities of states, spectra, single numbers."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import torch
@@ -13,7 +14,7 @@ from mlrim.nn.dynamical import dynamical_matrices, eigenvalues
 from mlrim.nn.spectrum_head import Spectrum
 from mlrim.tasks.direct_metrics import DirectMetrics
 from mlrim.tasks.distribution_losses import DensityLoss, density_loss, spectrum_loss
-from mlrim.tasks.fine_tuning import take_over
+from mlrim.tasks.fine_tuning import choose_trained, take_over
 from mlrim.tasks.schedule import WarmUpCosine, adamw, each_step
 from mlrim.tasks.spectrum_losses import level_spacing_loss, moment_loss, sorted_loss
 
@@ -27,6 +28,7 @@ class DirectTask(LightningModule):
     Args:
         model: the network.
         start: checkpoint or exported folder whose weights training starts from.
+        freeze: parts of the network that stay as they are: "encoder", "modes", … with * for anything.
         learning_rate: peak of the schedule.
         weight_decay: of AdamW, on matrices only.
         warmup: share of all steps that warm up; then half a cosine to zero at the last step.
@@ -49,6 +51,7 @@ class DirectTask(LightningModule):
         self,
         model: DirectModel,
         start: str | None = None,
+        freeze: Sequence[str] = (),
         learning_rate: float = 1.5e-3,
         weight_decay: float = 1e-2,
         warmup: float = 0.03,
@@ -67,7 +70,7 @@ class DirectTask(LightningModule):
         density_loss: DensityLoss = "wasserstein",
     ) -> None:
         super().__init__()
-        self.model, self.start = model, start
+        self.model, self.start, self.frozen = model, start, tuple(freeze)
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup, self.max_hours = warmup, max_hours
         self.weights = {
@@ -84,10 +87,13 @@ class DirectTask(LightningModule):
             self.add_module(f"{stage}_metrics", DirectMetrics())
 
     def setup(self, stage: str) -> None:
-        """Before training, take over a given start, or the training set's statistics."""
-        if stage == "fit" and self.start is not None:
+        """Before training, take over a given start, or the training set's statistics; freeze what shall stay."""
+        if stage != "fit":
+            return
+        choose_trained(self.model, "all", self.frozen)
+        if self.start is not None:
             take_over(self.model, self.start)
-        elif stage == "fit" and "scalars" in self.model.heads:
+        elif "scalars" in self.model.heads:
             self.model.set_scalar_statistics(*scalar_statistics(self.trainer.datamodule.dataset("train")))  # type: ignore[attr-defined]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from datamodules.build import BuildOptions, build
 from mlrim.checkpoint import load_model
@@ -87,6 +88,18 @@ def test_training_leaves_a_direct_model(checkpoint: Path) -> None:
     assert loaded.config["heads"] == ["modes", "density", "spectra", "scalars"]
     assert 20 in loaded.metadata["elements"]
     assert (checkpoint.parent.parent / "figures" / "parity.svg").exists()
+
+
+def test_frozen_parts_stay_as_they_were(repository: Path, data: Path, checkpoint: Path, tmp_path: Path) -> None:
+    start = [f"task.start={checkpoint}", "task.freeze=[encoder,modes]", "task.learning_rate=0.01", "callbacks=default"]
+    arguments = ["experiment=direct_embedded", f"data.path={data}", f"hydra.run.dir={tmp_path}/run", *TINY, *start]
+    done = run(repository, tmp_path, str(repository / "train.py"), *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
+    before, after = (
+        load_model(path).model.state_dict() for path in (checkpoint, tmp_path / "run/checkpoints/best.ckpt")
+    )
+    changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
+    assert changed == {"density", "infrared", "scalars"}
 
 
 def test_predictions_say_what_they_are_and_what_is_absent(repository: Path, checkpoint: Path, tmp_path: Path) -> None:
