@@ -109,8 +109,9 @@ def site_shares(atoms: "Atoms", atom: int, path: Path) -> dict[str, float]:
     total = sum(site.values())
     if abs(total - 1) > 5e-3:
         raise UserError(
-            f"'{path}': the occupancies of a site add up to {total:.3g} ({in_words(site)}), not to one; a virtual "
-            "crystal has no vacancies. Complete the site with what is on it, or model the vacancies by a supercell"
+            f"'{path}' is disordered: the occupancies of a site add up to {total:.3g} ({in_words(site)}), not to one. "
+            "Direct models take shared sites as virtual crystals, but no vacancies: complete the site with what is on "
+            "it, or model the vacancies by a supercell"
         )
     return {symbol: share / total for symbol, share in site.items()}
 

@@ -99,7 +99,7 @@ def test_frozen_parts_stay_as_they_were(repository: Path, data: Path, checkpoint
         load_model(path).model.state_dict() for path in (checkpoint, tmp_path / "run/checkpoints/best.ckpt")
     )
     changed = {name.split(".")[0] for name, value in before.items() if not torch.equal(value, after[name])}
-    assert changed == {"density", "infrared", "scalars"}
+    assert changed - {"raman"} == {"density", "infrared", "scalars"}  # no Raman labels here: weight decay alone
 
 
 def test_predictions_say_what_they_are_and_what_is_absent(repository: Path, checkpoint: Path, tmp_path: Path) -> None:
