@@ -20,6 +20,7 @@ from rich.table import Table
 from datamodules.options import run_command
 from datamodules.store import RecordStore
 from mlrim.configuration import AtLeast
+from mlrim.direct.answers import DirectAnswer
 from mlrim.direct.predictor import DirectPredictor
 from mlrim.disorder import virtual_crystal
 from mlrim.errors import UserError
@@ -111,9 +112,15 @@ def direct_row(direct: DirectPredictor, ends: list[Crystal], x: float) -> dict[s
     symbols = cations(ends)
     sites = {site: {symbols[0]: 1 - x, symbols[1]: x} for site in np.flatnonzero(cation_sites(average)).tolist()}
     crystal, occupancy = virtual_crystal(average, sites)
-    gamma = direct.centre(np.array([answer.gamma for answer in direct.answers(crystal, occupancy)]))
-    modes = wurtzite_modes(gamma)
-    return {"direct A1": modes.a1, "direct E2": modes.e2, "direct mean": float(gamma.mean())}
+    answers = direct.answers(crystal, occupancy)
+    modes = wurtzite_modes(direct.centre(np.array([answer.gamma for answer in answers])))
+    return {"direct A1": modes.a1, "direct E2": modes.e2, "direct DOS mean": mean_frequency(direct, answers)}
+
+
+def mean_frequency(direct: DirectPredictor, answers: list[DirectAnswer]) -> float:
+    """Mean frequency of the learned density of states, cm⁻¹."""
+    states = direct.centre(np.array([answer.states for answer in answers])).sum(axis=0)
+    return float(states @ np.asarray(direct.density_grid.centres, dtype=float) / states.sum())
 
 
 def wurtzite_modes(gamma: Float[ndarray, "modes"]) -> WurtziteModes:
@@ -147,8 +154,7 @@ def supercell_row(
         vectors = repeated / np.linalg.norm(repeated, axis=1, keepdims=True)
         weights = (np.abs(vectors @ modes.eigenvectors[0]) ** 2).mean(axis=0)
         found[f"delta supercell {name}"] = float(weights @ frequencies)
-    gamma = direct.centre(np.array([answer.gamma for answer in direct.answers(mixed)]))
-    return {**found, "direct supercell mean": float(gamma.mean())}
+    return {**found, "direct supercell DOS mean": mean_frequency(direct, direct.answers(mixed))}
 
 
 def wurtzite_patterns(predictor: Predictor, crystal: Crystal) -> dict[str, Float[ndarray, "partners atoms 3"]]:
