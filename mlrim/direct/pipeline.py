@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mlrim.pipeline import Settings
     from mlrim.uncertainty.calibrated import Errors
 
+LARGE = 60
+"""Cells with more atoms have bands of the first network alone, with the members' spread at Γ, and no velocities."""
 SUBDIVISIONS = 16
 """Points that a bin of a density is divided into for thermal functions."""
 
@@ -137,16 +139,18 @@ def modes_of(
     of_gamma = None if errors is None else errors.of("frequency", centre, spread(gamma))
     stage("bands")
     path = standard_path(crystal, settings.path_spacing)
-    bands = np.array([answer.dynamics.frequencies(path.qpoints) for answer in answers])  # type: ignore[union-attr]
-    centre_bands = predictor.centre(bands)
-    of_bands = None
+    small = crystal.n_atoms <= LARGE
+    used = answers if small else answers[:1]
+    bands = np.array([answer.dynamics.frequencies(path.qpoints) for answer in used])  # type: ignore[union-attr]
+    centre_bands, of_bands = predictor.centre(bands), None
     if errors is not None:
-        of_bands = errors.of("frequency", THZ_TO_CM1 * centre_bands, THZ_TO_CM1 * spread(bands))
+        spreads = THZ_TO_CM1 * spread(bands) if small else np.broadcast_to(spread(gamma), centre_bands.shape)
+        of_bands = errors.of("frequency", THZ_TO_CM1 * centre_bands, spreads)
     return {
         "levels": levels_of(centre, of_gamma),
         "dispersion": Dispersion(path, centre_bands),
         "dispersion_error": None if of_bands is None else of_bands / THZ_TO_CM1,
-        "velocities": group_velocities(answers[0].dynamics, path.qpoints),  # type: ignore[arg-type]
+        "velocities": group_velocities(answers[0].dynamics, path.qpoints) if small else None,  # type: ignore[arg-type]
     }
 
 

@@ -10,6 +10,7 @@ from mlrim.direct.predictor import DirectPredictor
 from mlrim.pipeline import Settings
 from mlrim.report.direct.folder import write_direct
 from mlrim.report.direct.tables import direct_tables
+from mlrim.report.html import write_index
 from mlrim.structures import InputStructure
 from tests.direct.test_pipeline import network
 from tests.graph.crystals import rutile
@@ -58,3 +59,11 @@ def test_tables_have_as_many_rows_as_their_first_column(folder: Path) -> None:
         assert (folder / f"{name}.csv").is_file()
     speeds = direct_tables(prediction)["velocities"]
     assert float(max(speeds["band_1_km_per_s"])) > 0
+
+
+@pytest.mark.parametrize("heads", [("modes", "density", "spectra", "scalars"), ("density",)])
+def test_the_index_lists_direct_predictions(heads: tuple[str, ...], tmp_path: Path) -> None:
+    folder = folder_of(DirectPredictor([network(*heads)], "some.ckpt"), tmp_path)
+    page = write_index(tmp_path).read_text(encoding="utf-8")
+    assert f'href="{folder.name}/report.html"' in page
+    assert ">nan<" not in page

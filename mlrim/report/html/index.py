@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class Entry:
         link: address of its report, or of its folder where there is no report.
         space_group: symbol; of a molecule its point group.
         space_group_number: number; 0 for a molecule.
-        highest: highest frequency, cm⁻¹.
+        highest: highest frequency, cm⁻¹; none where a model does not give it.
         splitting: largest difference of an LO mode and the TO mode it overlaps with most, cm⁻¹.
         gap: widest gap between two bands along the path, cm⁻¹.
         imaginary: number of imaginary optical modes at Γ.
@@ -41,7 +42,7 @@ class Entry:
     space_group: str
     space_group_number: int
     atoms: int
-    highest: float
+    highest: float | None
     splitting: float | None
     gap: float | None
     imaginary: int
@@ -73,7 +74,9 @@ def entries(out: Path) -> Iterator[Entry]:
 def entry(folder: Path, summary: dict[str, Any]) -> Entry:
     """What the index shows of one structure."""
     target = quote(folder.name) + ("/report.html" if (folder / "report.html").is_file() else "/")
-    return molecule_entry(target, summary) if "molecule" in summary else crystal_entry(folder, target, summary)
+    if "molecule" in summary:
+        return molecule_entry(target, summary)
+    return crystal_entry(folder, target, summary)
 
 
 def molecule_entry(link: str, summary: dict[str, Any]) -> Entry:
@@ -104,10 +107,10 @@ def crystal_entry(folder: Path, target: str, summary: dict[str, Any]) -> Entry:
         space_group=crystal["space_group"],
         space_group_number=crystal["space_group_number"],
         atoms=len(crystal["symbols"]),
-        highest=summary["highest_frequency_cm1"],
-        splitting=largest_splitting(summary["gamma"]),
+        highest=summary.get("highest_frequency_cm1"),
+        splitting=largest_splitting(summary.get("gamma", {})),
         gap=widest_gap(folder / "bands.csv"),
-        imaginary=summary["gamma"]["imaginary_optical_modes"],
+        imaginary=summary.get("gamma", {}).get("imaginary_optical_modes", 0),
         warnings=summary["warnings"],
     )
 
@@ -116,7 +119,7 @@ def largest_splitting(gamma: dict[str, Any]) -> float | None:
     """The largest LO–TO splitting over directions and modes, cm⁻¹; none without longitudinal modes."""
     splittings = [
         mode["frequency_cm1"] - gamma["modes"][mode["nearest_mode"] - 1]["frequency_cm1"]
-        for modes in gamma["directional_modes"].values()
+        for modes in gamma.get("directional_modes", {}).values()
         for mode in modes
         if mode["polarization"] == "LO"
     ]
@@ -130,7 +133,7 @@ def widest_gap(bands: Path) -> float | None:
             rows = list(csv.DictReader(stream))
     except OSError:
         return None
-    columns = [key for key in rows[0] if key.startswith("band_")]
+    columns = [key for key in rows[0] if re.fullmatch(r"band_\d+_thz", key)]
     frequencies = np.array([[float(row[key]) for key in columns] for row in rows])
     return gap_between_bands(frequencies * THZ_TO_CM1)
 
