@@ -11,13 +11,14 @@ def main(options: PredictOptions) -> None:
 
     from mlrim.batch import file_jobs, raise_failures, run_jobs, structure_files
     from mlrim.output_folder import require_output_folder
-    from mlrim.predictors import CLASSICAL, load_any_predictor
+    from mlrim.predictors import CLASSICAL, load_any_predictor, refuse_born
     from mlrim.responses import load_response
 
     out = require_output_folder(options.out)
     console = Console(quiet=options.quiet)
     predictor = load_any_predictor(options.ckpt, options.potential)
     response = load_response(options.response, options.response_theory, classical=options.ckpt in CLASSICAL)
+    refuse_born(predictor, options.born)
     if options.data is not None:
         from mlrim.record_jobs import record_jobs
 

@@ -82,7 +82,7 @@ def read_with_response(path: Path, name: str, symprec: float, born: str | None) 
     """A crystal with what a BORN file knows of it, one with shared sites, or a molecule.
 
     Raises:
-        UserError: a file cannot be read, or a BORN file is given for what has no use for it.
+        UserError: a file cannot be read, or a BORN file is given for a molecule.
     """
     from mlrim.disorder import MixedStructure
     from mlrim.inputs import read_any

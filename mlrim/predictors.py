@@ -139,6 +139,17 @@ def load_any_predictor(ckpt: str, potential: PotentialSettings | None = None) ->
     return load_direct(ckpt, ckpt) if kind_of_model(ckpt) == "direct" else load_predictor(ckpt, potential)
 
 
+def refuse_born(predictor: "Predictor | DirectPredictor", born: str | None) -> None:
+    """Raise UserError for Born charges that a model has no use for."""
+    from mlrim.direct.predictor import DirectPredictor
+
+    if born is not None and isinstance(predictor, DirectPredictor):
+        raise UserError(
+            f"born={born} is of no use to {predictor.description}: its frequencies are those without macroscopic "
+            "field. Leave it out, or give a model of force constants (ckpt=mlrim)"
+        )
+
+
 def load_direct(path: str, name: str) -> "DirectPredictor":
     """A direct model with what is known of its errors, where that is known.
 

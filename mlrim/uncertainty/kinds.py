@@ -21,7 +21,7 @@ from mlrim.graph.crystal_graph import CUTOFF
 from mlrim.graph.crystal_scalars import SCALAR_UNITS, SCALARS
 from mlrim.graph.frequency_bins import DENSITY_BINS, FrequencyBins, bins_from
 from mlrim.lattice.dipole import DipoleInteraction
-from mlrim.lattice.dynamics import LatticeDynamics
+from mlrim.lattice.dynamics import LatticeDynamics, frequencies_from_eigenvalues
 from mlrim.units import SQRT_EIGENVALUE_TO_CM1, THZ_TO_CM1
 from mlrim.vibrations.gamma import translation_overlaps
 
@@ -287,9 +287,9 @@ def optical_part(frequencies: Float[ndarray, "modes"]) -> Float[ndarray, "optica
 
 def optical_frequencies(dynamics: LatticeDynamics) -> Float[ndarray, "optical"]:
     """Optical frequencies at Γ without the macroscopic field, cm⁻¹, ascending."""
-    modes = dynamics.modes(np.zeros((1, 3)))
-    overlaps = translation_overlaps(modes.eigenvectors[0], dynamics.crystal.masses)
-    return THZ_TO_CM1 * np.delete(modes.frequencies[0], np.argsort(overlaps)[-3:])
+    squares, vectors = np.linalg.eigh(dynamics.dynamical_matrices(np.zeros((1, 3)))[0].real)
+    overlaps = translation_overlaps(vectors, dynamics.crystal.masses)
+    return THZ_TO_CM1 * np.delete(frequencies_from_eigenvalues(squares), np.argsort(overlaps)[-3:])
 
 
 def density_quantities(density: Any, n_atoms: int) -> Quantities:
