@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from mlrim.nn.frequency_grid import FrequencyGrid
 from mlrim.nn.pooling import with_mean
+from mlrim.nn.three_layers import three_layers
 
 STATES_PER_ATOM = 3
 RISE, DECAY = 100.0, 150.0
@@ -29,14 +30,7 @@ class DensityHead(nn.Module):
     def __init__(self, scalars: int, hidden: int, dropout: float, grid: FrequencyGrid) -> None:
         super().__init__()
         self.grid = grid
-        self.network = nn.Sequential(
-            nn.Linear(2 * scalars, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, len(grid) + 1),
-        )
+        self.network = three_layers(2 * scalars, hidden, len(grid) + 1, dropout)
 
     def forward(
         self, scalars: Float[Tensor, "atoms scalars"], atom_graph: Int[Tensor, "atoms"], n_atoms: Int[Tensor, "graphs"]

@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from mlrim.nn.pooling import softmax_over_graphs, sum_over_graphs
+from mlrim.nn.three_layers import three_layers
 
 
 class Scalars(NamedTuple):
@@ -36,14 +37,7 @@ class ScalarHead(nn.Module):
     def __init__(self, scalars: int, hidden: int, values: int, dropout: float) -> None:
         super().__init__()
         self.attention = nn.Linear(scalars, 1)
-        self.network = nn.Sequential(
-            nn.Linear(2 * scalars, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, values + 1),
-        )
+        self.network = three_layers(2 * scalars, hidden, values + 1, dropout)
         self.register_buffer("mean", torch.zeros(values))
         self.register_buffer("deviation", torch.ones(values))
 

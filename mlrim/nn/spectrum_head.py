@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from mlrim.nn.frequency_grid import FrequencyGrid
 from mlrim.nn.pooling import sum_over_graphs, with_mean
+from mlrim.nn.three_layers import three_layers
 
 LARGEST_LOG = 20.0
 """Bound on the logarithm of an atom's intensity."""
@@ -41,14 +42,7 @@ class SpectrumHead(nn.Module):
     def __init__(self, scalars: int, hidden: int, dropout: float, grid: FrequencyGrid, scale: float) -> None:
         super().__init__()
         self.grid, self.scale = grid, scale
-        self.network = nn.Sequential(
-            nn.Linear(2 * scalars, hidden),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden),
-            nn.SiLU(),
-            nn.Linear(hidden, len(grid) + 1),
-        )
+        self.network = three_layers(2 * scalars, hidden, len(grid) + 1, dropout)
 
     def forward(
         self, scalars: Float[Tensor, "atoms scalars"], atom_graph: Int[Tensor, "atoms"], n_atoms: Int[Tensor, "graphs"]
